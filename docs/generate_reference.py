@@ -1,0 +1,79 @@
+"""Write docs/reference/commands.md from the commands themselves; with --check, only say whether it is current."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from earmark.cli.app import app
+
+PAGE = Path(__file__).parent / "reference" / "commands.md"
+HEADER = """\
+<!-- Written by docs/generate_reference.py from the commands themselves: `make reference`. Do not edit. -->
+
+# Commands
+
+Every command answers `--help`. It exits with 0 when all went well, 1 when some input failed, 2 when it was called
+the wrong way.
+"""
+
+
+def table(heading: str, records: list[tuple[str, str]]) -> str:
+    """Lay out pairs of a signature and its meaning; nothing for no pairs."""
+    rows = [f"| `{cell(signature)}` | {cell(meaning)} |" for signature, meaning in records]
+    return "\n".join([f"| {heading} | |", "|---|---|", *rows]) if rows else ""
+
+
+def cell(text: str) -> str:
+    """Return text that a table cell can hold."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def prose(text: str) -> str:
+    """Return a command's help as Markdown: an indented paragraph becomes a block of commands."""
+    paragraphs = inspect.cleandoc(text.replace("\b", "")).split("\n\n")
+    blocks = (f"```sh\n{inspect.cleandoc(part)}\n```" if part.startswith("  ") else part for part in paragraphs)
+    return "\n\n".join(block.strip() for block in blocks if block.strip())
+
+
+def section(name: str, command: Any, level: int) -> Iterator[str]:
+    """Yield the parts of one command, then those of the commands inside it."""
+    context = command.make_context(name, [], resilient_parsing=True)
+    yield f"{'#' * level} {name}"
+    yield f"```text\n{context.get_usage().removeprefix('Usage: ')}\n```"
+    yield prose(command.help or "")
+    records = {kind: [] for kind in ("argument", "option")}
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record and "--help" not in parameter.opts:
+            records[parameter.param_type_name].append(record)
+    yield table("argument", records["argument"])
+    yield table("option", records["option"])
+    for inner, subcommand in getattr(command, "commands", {}).items():
+        if not subcommand.hidden:
+            yield from section(f"{name} {inner}", subcommand, level + (level > 1))
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = (part for part in section("earmark", get_command(app), 2) if part)
+    return "\n\n".join([HEADER.rstrip(), *parts]) + "\n"
+
+
+def main() -> int:
+    """Write or check the page; return the exit status."""
+    current = page()
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(current, encoding="utf-8")
+        return 0
+    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == current:
+        return 0
+    print(f"{PAGE.name} does not say what the commands say: run `make reference`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

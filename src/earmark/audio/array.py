@@ -1,0 +1,78 @@
+"""Samples that are in memory already, as a decoder."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.audio.resample import checked_rate_hz
+from earmark.audio.samples import to_float32
+from earmark.errors import EmptyAudioError, OptionError, SampleRateError
+
+__all__ = ["ArrayDecoder"]
+
+# More channels than any recorder has: the array is more likely (channels, samples) than (samples, channels).
+_MOST_CHANNELS = 1024
+
+
+class ArrayDecoder:
+    """Gives out an array in blocks; a `Decoder`.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (samples,) or (samples, channels)
+        Of a type that `to_float32` knows.
+    rate_hz : int
+        Its sample rate.
+
+    Raises
+    ------
+    SampleRateError, OptionError, EmptyAudioError
+        For a rate, a shape, a type or a length that cannot be sound.
+    """
+
+    container = "array"
+    slack_seconds = 0.0
+    broken = False
+
+    def __init__(self, samples: Any, rate_hz: Any) -> None:
+        if not isinstance(samples, np.ndarray):
+            raise OptionError(f"The samples in (array, sample_rate_hz) are a {type(samples).__name__}: give a numpy array.")
+        self.rate_hz = checked_rate_hz(rate_hz, "the array")
+        self._samples = _as_columns(samples)
+        self.channels = self._samples.shape[1]
+        self.codec = samples.dtype.name
+        self.claimed_seconds: float | None = len(samples) / self.rate_hz
+        to_float32(self._samples[:0])  # refuses a type without a full scale now, not at the first block
+
+    @classmethod
+    def of(cls, source: Any) -> "ArrayDecoder":
+        """Return the decoder of an ``(array, sample_rate_hz)`` pair."""
+        if isinstance(source, np.ndarray):
+            raise SampleRateError("An array comes without its sample rate: give the pair (array, sample_rate_hz).")
+        if len(source) != 2:
+            raise OptionError(f"A tuple of {len(source)} is not sound: give the pair (array, sample_rate_hz).")
+        return cls(*source)
+
+    def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
+        """Yield samples as `Decoder.blocks` says."""
+        stop = len(self._samples) if stop is None else min(stop, len(self._samples))
+        for position in range(start, stop, block_samples):
+            yield to_float32(self._samples[position : min(position + block_samples, stop)])
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+
+def _as_columns(samples: NDArray[Any]) -> NDArray[Any]:
+    columns = samples[:, np.newaxis] if samples.ndim == 1 else samples
+    if columns.ndim != 2:
+        raise OptionError(f"An array of shape {samples.shape} is not sound: give (samples,) or (samples, channels).")
+    if not columns.size:
+        raise EmptyAudioError(f"The array of shape {samples.shape} holds no samples.")
+    if columns.shape[1] > _MOST_CHANNELS:
+        raise OptionError(
+            f"An array of shape {samples.shape} would have {columns.shape[1]} channels: give (samples, channels), so transpose it."
+        )
+    return columns

@@ -1,0 +1,103 @@
+"""Which decoder a recording gets, judged by its first bytes and never by its name.
+
+The order is fixed:
+
+1. A stream that cannot seek goes to FFmpeg, which alone decodes while bytes arrive.
+2. A container that libsndfile reads whole goes to libsndfile: WAV, RF64, Wave64, AIFF, AU, CAF, FLAC, Ogg Vorbis, VOC, NIST.
+3. Everything else goes to FFmpeg, and so does what libsndfile reads in part or not quietly: MP3 (without a Xing header it
+   stops at an estimate, and writes to stderr), MPEG in WAV, FLAC of unknown length, chained Ogg, Ogg Opus (3 times
+   slower), and WAV whose header claims less sound than the file holds.
+4. A file of group 2 that libsndfile refuses to open goes to FFmpeg too.
+"""
+
+from dataclasses import dataclass
+
+from earmark.audio.ogg import examine_ogg
+from earmark.audio.riff import data_chunk
+from earmark.audio.source import ByteSource
+
+__all__ = ["Container", "examine"]
+
+_SNDFILE_STARTS = (b".snd", b"dns.", b"caff", b"riff\x2e\x91\xcf\x11", b"Creative Voice File\x1a", b"NIST_1A")
+_SNDFILE_FORMS = {b"RIFF": (b"WAVE",), b"RIFX": (b"WAVE",), b"RF64": (b"WAVE",), b"FORM": (b"AIFF", b"AIFC", b"8SVX")}
+_MPEG_IN_WAV = (0x50, 0x55)
+_EXACT_MP3_HEADERS = (b"Xing", b"Info", b"VBRI")
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the bytes say before they are decoded.
+
+    Parameters
+    ----------
+    libsndfile : bool
+        Whether libsndfile decodes it; else FFmpeg does.
+    claimed_share : float or None
+        How much sound the header claims, as a multiple of what the file holds; above 1 the file is cut off. None: the
+        header does not say.
+    continues : bool
+        Whether the sound goes on beyond the claim; `claimed_share` is then below 1, or None.
+    ended : bool
+        False when a stream lacks the mark that its writer sets at the end.
+    exact_duration : bool
+        False when FFmpeg's duration would be an estimate from the bit rate.
+    """
+
+    libsndfile: bool = False
+    claimed_share: float | None = None
+    continues: bool = False
+    ended: bool = True
+    exact_duration: bool = True
+
+
+def examine(source: ByteSource) -> Container:
+    """Look at the first bytes of `source` (and at the chunks or pages they announce) and return what they say."""
+    head = source.head
+    if not source.seekable():
+        return Container(exact_duration=not _is_mpeg_audio(head))
+    if head[:4] == b"OggS":
+        ogg = examine_ogg(source)
+        return Container(libsndfile=ogg.vorbis and not ogg.chained, ended=ogg.ended)
+    if head[:3] == b"ID3":
+        return _examine_tagged(source)
+    if head[:4] == b"fLaC":
+        return Container(libsndfile=_flac_length_known(head))
+    if _is_mpeg_audio(head):
+        return _examine_mpeg(source, 0)
+    if head.startswith(_SNDFILE_STARTS) or head[8:12] in _SNDFILE_FORMS.get(head[:4], ()):
+        return _examine_chunks(source)
+    return Container()
+
+
+def _flac_length_known(head: bytes) -> bool:
+    # STREAMINFO: the low 36 bits of bytes 18 to 25 count the samples; 0 means that the writer could not know.
+    return bool(int.from_bytes(head[18:26], "big") & (1 << 36) - 1)
+
+
+def _is_mpeg_audio(head: bytes) -> bool:
+    return head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE0 == 0xE0)
+
+
+def _examine_tagged(source: ByteSource) -> Container:
+    """Look behind an ID3 tag, whose size is four times seven bits."""
+    size = 0
+    for byte in source.head[6:10]:
+        size = size << 7 | byte & 0x7F
+    return _examine_mpeg(source, 10 + size)
+
+
+def _examine_mpeg(source: ByteSource, offset: int) -> Container:
+    """MP3, ADTS or a tagged FLAC: FFmpeg knows the exact length of an MP3 only from a header in the first frame."""
+    source.seek(offset)
+    frame = source.read(4096)
+    source.seek(0)
+    return Container(exact_duration=frame[:4] == b"fLaC" or any(mark in frame for mark in _EXACT_MP3_HEADERS))
+
+
+def _examine_chunks(source: ByteSource) -> Container:
+    chunk = data_chunk(source, source.size or 0)
+    if chunk is None:
+        return Container(libsndfile=True)
+    share = chunk.claimed_bytes / chunk.held_bytes if chunk.claimed_bytes and chunk.held_bytes else None
+    readable = not chunk.continues and chunk.codec_tag not in _MPEG_IN_WAV
+    return Container(libsndfile=readable, claimed_share=share, continues=chunk.continues)

@@ -1,0 +1,46 @@
+"""What every decoder offers to the reader."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Decoder"]
+
+
+class Decoder(Protocol):
+    """Decodes one recording, once, from one sample to another.
+
+    Attributes
+    ----------
+    rate_hz, channels : int
+        Of the source.
+    container, codec : str
+        In lower case, such as ``wav`` and ``pcm_16``.
+    claimed_seconds : float or None
+        What the header says, None if it says nothing exact. Some know it only after the last block.
+    slack_seconds : float
+        By how much an intact recording may fall short of the claim.
+    broken : bool
+        Whether decoding ended at a damage, or the container lacks its end. Final after the last block.
+    """
+
+    rate_hz: int
+    channels: int
+    container: str
+    codec: str
+    claimed_seconds: float | None
+    slack_seconds: float
+    broken: bool
+
+    def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
+        """Yield samples `start` to `stop` (None: to the end) in blocks of shape (samples, channels), never empty.
+
+        It ends early where the recording ends or is damaged.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...

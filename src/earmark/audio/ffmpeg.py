@@ -1,0 +1,194 @@
+"""FFmpeg, through PyAV: M4A, WebM, Opus, MP3, video, and every stream that cannot seek."""
+
+import itertools
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from av.audio.fifo import AudioFifo
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from earmark.audio.container import Container
+from earmark.audio.samples import to_float32
+from earmark.audio.source import ByteSource
+from earmark.errors import EmptyAudioError, NoSoundTrackError, NotAudioError
+
+__all__ = ["FFmpegDecoder"]
+
+# Only containers that hold their sound themselves and that FFmpeg knows by a mark: no playlist, which would open other
+# files or addresses, no picture, no text.
+_FORMATS = (
+    "aa,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,ircam,loas,matroska,webm,mlp,mov,mp4,m4a,"
+    "3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,sox,tak,truehd,tta,voc,w64,wav,wtv,wv,xwma"
+)
+# Of these FFmpeg estimates the length from the bit rate, or knows only that of the longest track.
+_GUESSED_DURATION = ("aac", "ac3", "eac3", "dts", "mlp", "truehd", "loas", "mpeg", "mpegts", "avi", "flv")
+# Timestamps are rounded, to milliseconds in some containers; a lost packet leaves a hole of 20 ms or more, a lost page
+# or cluster one of a second.
+_HOLE_SECONDS = 0.1
+
+
+class FFmpegDecoder:
+    """Decodes the best sound track with FFmpeg; a `Decoder`.
+
+    Parameters
+    ----------
+    source : ByteSource
+        Seekable or not.
+    container : Container
+        What its bytes say.
+
+    Raises
+    ------
+    NotAudioError, NoSoundTrackError, EmptyAudioError
+        If FFmpeg does not know the format, or finds no sound track, or no sound in it.
+    """
+
+    slack_seconds = 0.1  # padding of the codec, and the rounding of timestamps
+
+    def __init__(self, source: ByteSource, container: Container) -> None:
+        self._source = source
+        self._unreadable_packets = 0
+        self.broken = not container.ended
+        self._claimed_share = container.claimed_share
+        self._file = self._open({"ignore_length": "1"} if container.continues else {})
+        try:
+            self._stream = self._sound_track()
+            self._frames = self._decode()
+            self._first = self._first_frame()
+        except BaseException:
+            self.close()
+            raise
+        self.rate_hz, self.channels = self._first.sample_rate, self._first.layout.nb_channels
+        self.container, self.codec = self._names()
+        self.claimed_seconds = self._duration_seconds() if container.ended and container.exact_duration else None
+
+    def _open(self, options: dict[str, str]) -> InputContainer:
+        self._source.rewind()
+        guard = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+        try:
+            return av.open(self._source, "r", container_options=guard | options, metadata_errors="ignore")
+        except av.FFmpegError as error:
+            self._source.raise_failure()
+            if self._source.head[4:8] == b"ftyp":
+                raise NotAudioError(
+                    f"{self._source.title} is an MP4 without a readable index: it was cut off while it was recorded or "
+                    "copied. Copy it again, or rebuild the index with a repair tool."
+                ) from error
+            raise NotAudioError(
+                f"{self._source.title} is no sound or video file that libsndfile or FFmpeg knows: convert it to WAV or "
+                "FLAC first."
+            ) from error
+
+    def _sound_track(self) -> AudioStream:
+        track = self._file.streams.best("audio")
+        if not isinstance(track, AudioStream):
+            kinds = ", ".join(sorted({stream.type for stream in self._file.streams})) or "nothing"
+            raise NoSoundTrackError(f"{self._source.title} has no sound track that FFmpeg can decode, only: {kinds}.")
+        for stream in self._file.streams:
+            if stream is not track and hasattr(stream, "discard"):  # PyAV 17.1: do not even read the pictures
+                stream.discard = "all"
+        return track
+
+    def _names(self) -> tuple[str, str]:
+        name = self._file.format.name
+        container = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "matroska"}.get(name, name)
+        return container, self._stream.codec_context.codec.name.removesuffix("float")
+
+    def _duration_seconds(self) -> float | None:
+        """Return what the header claims for this track, if it does."""
+        name = self._file.format.name
+        if name in _GUESSED_DURATION:
+            return None
+        if "DURATION" in self._stream.metadata:  # Matroska: 00:00:30.008000000
+            hours, minutes, seconds = self._stream.metadata["DURATION"].split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        if self._file.duration is not None and len(self._file.streams) == 1:
+            return self._file.duration / av.time_base
+        return None
+
+    def _first_frame(self) -> AudioFrame:
+        frame = next(self._frames, None)
+        self._source.raise_failure()
+        if frame is not None:
+            return frame
+        if self._unreadable_packets or self.broken:
+            raise NotAudioError(f"{self._source.title} has a sound track, but none of it can be decoded: it is damaged.")
+        raise EmptyAudioError(f"{self._source.title} has a sound track without a single sample.")
+
+    def _packets(self) -> Iterator[Packet[AudioStream]]:
+        try:
+            yield from self._file.demux(self._stream)
+        except av.FFmpegError:
+            self.broken = True
+
+    def _decode(self) -> Iterator[AudioFrame]:
+        """Yield frames up to the first damage; packets that fail before the first frame are passed over."""
+        end_seconds = rate_hz = None
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                if rate_hz is not None:
+                    self.broken = True
+                    return
+                self._unreadable_packets += 1
+                continue
+            for frame in frames:
+                rate_hz = rate_hz or frame.sample_rate
+                begin_seconds = frame.time if frame.time is not None else end_seconds
+                hole = begin_seconds is not None and end_seconds is not None and begin_seconds - end_seconds > _HOLE_SECONDS
+                if hole or frame.sample_rate != rate_hz:
+                    self.broken = True
+                    return
+                end_seconds = None if begin_seconds is None else begin_seconds + frame.samples / rate_hz
+                yield frame
+
+    def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
+        """Yield samples as `Decoder.blocks` says; what comes before `start` is decoded and dropped, to be exact."""
+        position = 0
+        for block in self._even_blocks(block_samples):
+            self._source.raise_failure()
+            wanted = block[max(start - position, 0) : None if stop is None else max(stop - position, 0)]
+            position += len(block)
+            if len(wanted):
+                yield wanted
+            if stop is not None and position >= stop:
+                return
+        self._source.raise_failure()
+        if self._claimed_share is not None:  # in bytes, of which FFmpeg may or may not have told
+            self.claimed_seconds = self._claimed_share * position / self.rate_hz
+
+    def _even_blocks(self, block_samples: int) -> Iterator[NDArray[np.float32]]:
+        fifo, shape = AudioFifo(), _shape(self._first)
+        for frame in itertools.chain([self._first], self._frames):
+            if _shape(frame) != shape:  # a broadcast may go from mono to stereo
+                yield from _columns(fifo.read())
+                fifo, shape = AudioFifo(), _shape(frame)
+            frame.pts = None  # else the queue refuses frames whose timestamps are rounded
+            fifo.write(frame)
+            while fifo.samples >= block_samples:
+                yield from _columns(fifo.read(block_samples))
+        yield from _columns(fifo.read())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+        self._source.close()
+
+
+def _shape(frame: AudioFrame) -> tuple[str, int]:
+    return frame.format.name, frame.layout.nb_channels
+
+
+def _columns(frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
+    """Yield the samples of `frame`, if there are any, as shape (samples, channels)."""
+    if frame is not None:
+        samples = to_float32(frame.to_ndarray())
+        yield samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)

@@ -1,0 +1,199 @@
+"""What a caller may hand over as sound, and how its bytes are opened."""
+
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, cast
+
+import numpy as np
+
+from earmark.errors import AudioError, AudioIsFolderError, AudioNotFoundError, EmptyAudioError, OptionError
+
+__all__ = ["ByteSource", "Source", "open_bytes", "source_name"]
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[np.ndarray, int]
+"""A path, the bytes of a file, a binary file object, or ``(array, sample_rate_hz)``."""
+
+HEAD_BYTES = 64
+
+
+def source_name(source: Source) -> str:
+    """Return how results and messages call `source`.
+
+    Parameters
+    ----------
+    source : Source
+        What is to be decoded.
+
+    Returns
+    -------
+    str
+        The path as it was given, ``<bytes>``, ``<array>``, or for a file object its `name` where that is a text,
+        else ``<stream>``.
+    """
+    if isinstance(source, str | os.PathLike):
+        return os.fsdecode(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "<bytes>"
+    if isinstance(source, tuple | np.ndarray):
+        return "<array>"
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "<stream>"
+
+
+class ByteSource:
+    """The bytes of a recording, in the form that libsndfile and FFmpeg can safely call back.
+
+    It has no `name`, because FFmpeg would guess the format from it. It never raises into C code: a failing read looks
+    like the end of the file there, and `raise_failure` tells afterwards.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Read from its beginning where it can seek, else from where it stands.
+    title : str
+        How messages call it.
+    path : str, optional
+        Where libsndfile may open the same bytes itself.
+    owned : bool
+        Whether `close` closes `file`.
+    """
+
+    def __init__(self, file: BinaryIO, title: str, *, path: str | None = None, owned: bool) -> None:
+        self._file, self._owned, self._failure = file, owned, None
+        self.title, self.path = title, path
+        self._seekable = _can_seek(file)
+        self.size: int | None = self.seek(0, os.SEEK_END) if self._seekable else None
+        # A buffered reader waits for all the bytes it is asked for; a stream should give what it has.
+        self._read = file.read if self._seekable else getattr(file, "read1", file.read)
+        self._pending = b""
+        self.head = self._peek()
+
+    def _peek(self) -> bytes:
+        self.rewind()
+        head = b""
+        while len(head) < HEAD_BYTES and (more := self.read(HEAD_BYTES - len(head))):
+            head += more
+        self.raise_failure()
+        if self._seekable:
+            self.rewind()
+        else:
+            self._pending = head
+        return head
+
+    def rewind(self) -> None:
+        """Go back to the first byte, where that is possible."""
+        if self._seekable:
+            self.seek(0)
+
+    def seekable(self) -> bool:
+        """Return whether the bytes can be read again and in any order."""
+        return self._seekable
+
+    def read(self, count: int) -> bytes:
+        """Return up to `count` bytes: what is there, without waiting for all of them; nothing at the end."""
+        if self._pending:
+            data, self._pending = self._pending[:count], self._pending[count:]
+            return data
+        try:
+            data = self._read(count)
+        except Exception as error:  # noqa: BLE001 - a caller's file may raise anything; `raise_failure` raises it again
+            self._failure = error
+            return b""
+        if isinstance(data, str):
+            self._failure = OptionError(f"{self.title} gives text: open it in binary mode ('rb').")
+            return b""
+        return data or b""
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the beginning of `buffer` with up to its length of bytes and return how many there were."""
+        data = self.read(len(buffer))
+        buffer[0 : len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to `offset` and return the new position."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position in bytes."""
+        return self._file.tell()
+
+    def raise_failure(self) -> None:
+        """Raise what a read raised, if one did.
+
+        Raises
+        ------
+        AudioError
+            When the bytes could not be read to their end.
+        """
+        if isinstance(self._failure, AudioError | OptionError):
+            raise self._failure
+        if self._failure is not None:
+            raise AudioError(f"Reading {self.title} failed: {self._failure}") from self._failure
+
+    def spooled(self) -> "ByteSource":
+        """Return the same bytes in a temporary file on disk, for a format that cannot be decoded without seeking."""
+        file = tempfile.TemporaryFile()
+        shutil.copyfileobj(cast(BinaryIO, self), file)
+        self.raise_failure()
+        self.close()
+        return ByteSource(cast(BinaryIO, file), self.title, owned=True)
+
+    def close(self) -> None:
+        """Close the file if earmark opened it."""
+        if self._owned:
+            self._file.close()
+
+
+def _can_seek(file: BinaryIO) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return bool(seekable()) if seekable is not None else hasattr(file, "seek") and hasattr(file, "tell")
+
+
+def open_bytes(source: Source) -> ByteSource:
+    """Open a path, bytes or a file object.
+
+    Parameters
+    ----------
+    source : Source
+        Anything but an array.
+
+    Returns
+    -------
+    ByteSource
+        At its first byte.
+
+    Raises
+    ------
+    AudioNotFoundError, AudioIsFolderError, EmptyAudioError, AudioError, OptionError
+        No such file, a folder, zero bytes, a file that may not be read, something else than a source.
+    """
+    title = source_name(source)
+    if isinstance(source, str | os.PathLike):
+        opened = ByteSource(_open_path(title), title, path=title, owned=True)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        opened = ByteSource(io.BytesIO(source), title, owned=True)
+    elif hasattr(source, "read"):
+        opened = ByteSource(cast(BinaryIO, source), title, owned=False)
+    else:
+        raise OptionError(
+            f"A {type(source).__name__} is not sound: give a path, bytes, a binary file object, or (array, sample_rate_hz)."
+        )
+    if not opened.head:
+        opened.close()
+        raise EmptyAudioError(f"{title} is empty (0 bytes): record, copy or download it again.")
+    return opened
+
+
+def _open_path(path: str) -> BinaryIO:
+    if Path(path).is_dir() and path:
+        raise AudioIsFolderError(f"{path} is a folder where one recording was expected: give the files in it.")
+    try:
+        return cast(BinaryIO, Path(path).open("rb", buffering=0))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError) as error:
+        raise AudioNotFoundError(f"No such file: {path!r}. The current folder is {Path.cwd()}.") from error
+    except OSError as error:
+        raise AudioError(f"{path} may not be read: {error.strerror}.") from error

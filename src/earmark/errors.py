@@ -1,0 +1,145 @@
+"""Every error earmark raises on purpose.
+
+Catch `EarmarkError` to catch them all. Each message names the thing, its value, what is allowed and what to do next::
+
+    EarmarkError
+    ├── AudioError                   something is wrong with the sound that was given
+    │   ├── AudioNotFoundError       no such file
+    │   ├── AudioIsFolderError       a folder where one recording was expected
+    │   ├── EmptyAudioError          a file of zero bytes, or a recording of zero samples
+    │   ├── NotAudioError            bytes that no decoder understands
+    │   ├── NoSoundTrackError        a video, or another container, without sound
+    │   ├── NonFiniteSamplesError    NaN or infinite samples
+    │   ├── SampleRateError          a rate that is missing, zero, negative or absurd
+    │   └── MicrophoneError          no microphone, or one that went away
+    ├── ModelError                   something is wrong with the model that was asked for
+    │   ├── ModelNotFoundError       neither a known name nor a file
+    │   ├── ModelFormatError         a file that is not a model, or not one earmark can read
+    │   ├── CardError                a model card that is absent, malformed or contradicts its model
+    │   ├── VerificationError        a model whose outputs differ from its own test vectors
+    │   └── DeviceError              a device or a runtime that this machine does not have
+    ├── DownloadError                a file that could not be fetched
+    │   └── ChecksumError            a file that was fetched and is not the one expected
+    ├── OptionError                  an argument outside what is allowed
+    │   └── LabelError               a label that the model does not have
+    ├── OutputError                  a result that could not be written
+    └── MissingExtraError            an optional dependency that is not installed
+"""
+
+__all__ = [
+    "AudioError",
+    "AudioIsFolderError",
+    "AudioNotFoundError",
+    "CardError",
+    "ChecksumError",
+    "DeviceError",
+    "DownloadError",
+    "EarmarkError",
+    "EmptyAudioError",
+    "LabelError",
+    "MicrophoneError",
+    "MissingExtraError",
+    "ModelError",
+    "ModelFormatError",
+    "ModelNotFoundError",
+    "NoSoundTrackError",
+    "NonFiniteSamplesError",
+    "NotAudioError",
+    "OptionError",
+    "OutputError",
+    "SampleRateError",
+    "VerificationError",
+]
+
+
+class EarmarkError(Exception):
+    """Root of every error that earmark raises on purpose."""
+
+
+class AudioError(EarmarkError):
+    """Something is wrong with the sound that was given."""
+
+
+class AudioNotFoundError(AudioError):
+    """No such file."""
+
+
+class AudioIsFolderError(AudioError):
+    """A folder was given where one recording was expected."""
+
+
+class EmptyAudioError(AudioError):
+    """A file of zero bytes, or a recording of zero samples."""
+
+
+class NotAudioError(AudioError):
+    """Bytes that no decoder understands as sound."""
+
+
+class NoSoundTrackError(AudioError):
+    """A video, or another container, without a sound track."""
+
+
+class NonFiniteSamplesError(AudioError):
+    """NaN or infinite samples."""
+
+
+class SampleRateError(AudioError):
+    """A sample rate that is missing, zero, negative or absurd."""
+
+
+class MicrophoneError(AudioError):
+    """No microphone, or one that went away and did not come back."""
+
+
+class ModelError(EarmarkError):
+    """Something is wrong with the model that was asked for."""
+
+
+class ModelNotFoundError(ModelError):
+    """Neither the name of a known model nor a model file."""
+
+
+class ModelFormatError(ModelError):
+    """A file that is not a model, or not one that earmark can read."""
+
+
+class CardError(ModelError):
+    """A model card that is absent, malformed or contradicts its model."""
+
+
+class VerificationError(ModelError):
+    """A model whose outputs differ from the test vectors in its own card."""
+
+
+class DeviceError(ModelError):
+    """A device, or a runtime, that this machine does not have."""
+
+
+class DownloadError(EarmarkError):
+    """A file that could not be fetched."""
+
+
+class ChecksumError(DownloadError):
+    """A file that was fetched and is not the one expected."""
+
+
+class OptionError(EarmarkError, ValueError):
+    """An argument outside what is allowed."""
+
+
+class LabelError(OptionError):
+    """A label that the model does not have."""
+
+
+class OutputError(EarmarkError):
+    """A result that could not be written."""
+
+
+class MissingExtraError(EarmarkError, ImportError):
+    """An optional dependency that is not installed."""
+
+    @classmethod
+    def for_extra(cls, extra: str, package: str, purpose: str) -> "MissingExtraError":
+        """Return the error for `package`, which `pip install 'earmark[extra]'` brings and `purpose` needs."""
+        return cls(f"{purpose} needs {package}, which is not installed: pip install 'earmark[{extra}]'")

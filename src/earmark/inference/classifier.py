@@ -1,0 +1,316 @@
+"""The classifier: a loaded model and everything one asks of it."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import chain, islice
+from typing import Any, Literal, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.audio.decode import Source, source_name
+from earmark.errors import EarmarkError, ModelError, OptionError
+from earmark.inference.events import EventTracker
+from earmark.inference.labels import select_labels
+from earmark.inference.parallel import ordered_map
+from earmark.inference.results import (
+    ClipResult,
+    EmbeddingResult,
+    EventsResult,
+    Failure,
+    Result,
+    Tag,
+    TimelineResult,
+)
+from earmark.inference.scan import Scan
+from earmark.inference.stream import Stream
+from earmark.model.backends import Backend, Outputs, load_backend
+from earmark.model.card import DecisionRule, ModelCard
+from earmark.model.hub import default_hub
+
+DEFAULT_MODEL = "yamnet"
+"""The model that answers where none is named."""
+
+THREADS_VARIABLE = "EARMARK_THREADS"
+"""Environment variable with the default number of threads."""
+
+Aggregate = Literal["mean", "max"]
+
+_Answer = TypeVar("_Answer", bound=Result)
+
+
+class Classifier:
+    """A loaded model: classify, find events, draw timelines, embed, follow a stream.
+
+    A classifier may be used from several threads at once. Recordings of any length are read in constant memory: they
+    are scored segment by segment, the segments side by side on `threads` threads.
+
+    Parameters
+    ----------
+    backend : Backend
+        A loaded model file; `Classifier.load` is the usual way.
+    threads : int, optional
+        How many threads score segments or files side by side. By default `default_threads`.
+
+    Examples
+    --------
+    >>> import earmark
+    >>> classifier = earmark.Classifier.load("yamnet")  # doctest: +SKIP
+    >>> classifier.classify("dog.wav").tags[0].label  # doctest: +SKIP
+    'Dog'
+    """
+
+    def __init__(self, backend: Backend, *, threads: int | None = None) -> None:
+        self.backend = backend
+        self.threads = default_threads() if threads is None else _positive(threads, "threads")
+
+    @classmethod
+    def load(
+        cls, model: str | os.PathLike[str] = DEFAULT_MODEL, *, threads: int | None = None, device: str = "cpu"
+    ) -> Self:
+        """Load a model by name or path.
+
+        Parameters
+        ----------
+        model : str or path
+            A name from `earmark models list`, or an ``.onnx`` or ``.tflite`` file.
+        threads : int, optional
+            See `Classifier`.
+        device : {"cpu", "cuda"}
+            Where ONNX Runtime computes.
+
+        Raises
+        ------
+        ModelError, DownloadError, MissingExtraError, OptionError
+            Each says what to do.
+        """
+        return cls(load_backend(default_hub().resolve(model), device=device), threads=threads)
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self.backend.card
+
+    def classify(
+        self,
+        source: Source,
+        *,
+        top_k: int = 5,
+        threshold: float = 0.0,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        start: float = 0.0,
+        end: float | None = None,
+        aggregate: Aggregate = "mean",
+    ) -> ClipResult:
+        """Say what is heard in a recording as a whole.
+
+        Parameters
+        ----------
+        source : path, bytes, binary file or (array, rate)
+            Anything that is or contains sound.
+        top_k : int
+            At most so many tags; 0 for all.
+        threshold : float
+            Only tags of at least this score, in [0, 1].
+        allow, deny : sequence of str
+            Only these labels, and not these: names, ids or wildcards. They are applied before `top_k`.
+        start, end : float
+            Seconds; only what lies between is analysed.
+        aggregate : {"mean", "max"}
+            How the segments of a long recording become one score: their mean by length, or the highest.
+
+        Returns
+        -------
+        ClipResult
+            Tags, highest score first.
+
+        Raises
+        ------
+        AudioError, LabelError, OptionError
+            For sound that cannot be read, an unknown label, an option out of range.
+        """
+        _in_unit_interval(threshold, "threshold")
+        if top_k < 0 or aggregate not in ("mean", "max"):
+            raise OptionError(f"top_k={top_k}, aggregate={aggregate!r}: top_k is 0 or more, aggregate 'mean' or 'max'")
+        chosen = select_labels(self.card.labels, allow, deny)
+        scan = self._scan(source, start, end)
+        total, frames = np.zeros(len(self.card.labels)), 0
+        for edges, outputs in scan:
+            count = len(edges) - 1
+            total = np.maximum(total, outputs.clip[0]) if aggregate == "max" else total + outputs.clip[0] * count
+            frames += count
+        scores = total if aggregate == "max" else total / frames
+        parameters = {"top_k": top_k, "threshold": threshold, **_filters(allow, deny), "aggregate": aggregate}
+        return ClipResult(tags=self._tags(scores, chosen, top_k, threshold), **scan.facts(**parameters))
+
+    def events(
+        self,
+        source: Source,
+        *,
+        rule: DecisionRule | None = None,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        start: float = 0.0,
+        end: float | None = None,
+    ) -> EventsResult:
+        """Say what is heard and when: label, onset, offset, score.
+
+        Parameters
+        ----------
+        source, allow, deny, start, end
+            As in `classify`.
+        rule : DecisionRule, optional
+            How frame scores become events; by default the card's.
+        """
+        chosen = select_labels(self.card.labels, allow, deny)
+        rule = rule or self.card.decision
+        tracker = EventTracker(rule, [self.card.labels[index] for index in chosen], self.card.frame_hop_seconds)
+        scan = self._scan(source, start, end)
+        changes = [change for edges, outputs in scan for change in tracker.push(outputs.frames[0][:, chosen], edges)]
+        changes += tracker.finish(scan.end_seconds)
+        events = sorted((change.event for change in changes if change.kind == "close"), key=lambda event: event.onset)
+        return EventsResult(events=tuple(events), **scan.facts(rule=asdict(rule), **_filters(allow, deny)))
+
+    def timeline(
+        self,
+        source: Source,
+        *,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        start: float = 0.0,
+        end: float | None = None,
+    ) -> TimelineResult:
+        """Return the scores of every frame; parameters as in `classify`.
+
+        The scores are kept in memory: 4 bytes for each frame and label, so narrow the labels of day-long recordings.
+        """
+        chosen = select_labels(self.card.labels, allow, deny)
+        scan = self._scan(source, start, end)
+        edges, scores = _joined((edges, outputs.frames[0][:, chosen]) for edges, outputs in scan)
+        edges[-1] = scan.end_seconds
+        labels = tuple(self.card.labels[index] for index in chosen)
+        return TimelineResult(labels=labels, edges=edges, scores=scores, **scan.facts(**_filters(allow, deny)))
+
+    def embed(self, source: Source, *, start: float = 0.0, end: float | None = None) -> EmbeddingResult:
+        """Return the embedding of every frame; parameters as in `classify`.
+
+        Raises
+        ------
+        ModelError
+            If the model gives no embeddings.
+        """
+        if not self.card.embedding_size:
+            raise ModelError(f"model {self.card.name!r} gives no embeddings; take one that does, such as yamnet")
+        scan = self._scan(source, start, end)
+        edges, embeddings = _joined((edges, _embeddings(outputs)) for edges, outputs in scan)
+        edges[-1] = scan.end_seconds
+        return EmbeddingResult(edges=edges, embeddings=embeddings, **scan.facts())
+
+    def stream(
+        self,
+        sample_rate_hz: int,
+        *,
+        rule: DecisionRule | None = None,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+    ) -> Stream:
+        """Open a stream to feed blocks of sound into as they come; see `Stream`."""
+        return Stream(self.backend, sample_rate_hz, rule=rule or self.card.decision, allow=allow, deny=deny)
+
+    def classify_many(self, sources: Iterable[Source], **options: Any) -> Iterator[ClipResult | Failure]:
+        """Classify recordings side by side and yield results in order; a bad one is a `Failure`, not the end.
+
+        `options` are those of `classify`.
+        """
+        return self._many(Classifier.classify, sources, options)
+
+    def events_many(self, sources: Iterable[Source], **options: Any) -> Iterator[EventsResult | Failure]:
+        """Find events in recordings side by side; see `classify_many` and `events`."""
+        return self._many(Classifier.events, sources, options)
+
+    def timeline_many(self, sources: Iterable[Source], **options: Any) -> Iterator[TimelineResult | Failure]:
+        """Draw timelines of recordings side by side; see `classify_many` and `timeline`."""
+        return self._many(Classifier.timeline, sources, options)
+
+    def embed_many(self, sources: Iterable[Source], **options: Any) -> Iterator[EmbeddingResult | Failure]:
+        """Embed recordings side by side; see `classify_many` and `embed`."""
+        return self._many(Classifier.embed, sources, options)
+
+    def _many(
+        self, method: Callable[..., _Answer], sources: Iterable[Source], options: dict[str, Any]
+    ) -> Iterator[_Answer | Failure]:
+        """Apply a method to sources, a thread each; a lone source gets all threads for its segments."""
+        # A label unknown for one recording is unknown for all: say so once.
+        select_labels(self.card.labels, options.get("allow", ()), options.get("deny", ()))
+        iterator = iter(sources)
+        first = list(islice(iterator, 2))
+        worker = self if len(first) == 1 else type(self)(self.backend, threads=1)
+
+        def attempt(source: Source) -> _Answer | Failure:
+            try:
+                return method(worker, source, **options)
+            except EarmarkError as error:
+                return Failure(source_name(source), error)
+
+        return ordered_map(attempt, chain(first, iterator), self.threads)
+
+    def _scan(self, source: Source, start: float, end: float | None) -> Scan:
+        return Scan(self.backend, source, threads=self.threads, start=start, end=end)
+
+    def _tags(
+        self, scores: NDArray[np.float64], chosen: NDArray[np.intp], top_k: int, threshold: float
+    ) -> tuple[Tag, ...]:
+        """Return the chosen labels by falling score."""
+        ranked = chosen[np.argsort(-scores[chosen], kind="stable")][: top_k or None]
+        labels = self.card.labels
+        return tuple(
+            Tag(labels[index].name, labels[index].id, float(scores[index]))
+            for index in ranked
+            if scores[index] >= threshold
+        )
+
+
+def default_threads() -> int:
+    """Return how many threads work side by side unless told: EARMARK_THREADS, else the cores this process may use.
+
+    Raises
+    ------
+    OptionError
+        If the variable is no positive whole number.
+    """
+    wanted = os.environ.get(THREADS_VARIABLE)
+    if not wanted:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not wanted.isdecimal():
+        raise OptionError(f"{THREADS_VARIABLE}={wanted!r} is not allowed: give a whole number, 1 or more")
+    return _positive(int(wanted), THREADS_VARIABLE)
+
+
+def _positive(number: int, name: str) -> int:
+    if number < 1:
+        raise OptionError(f"{name}={number} is not allowed: give 1 or more")
+    return number
+
+
+def _in_unit_interval(number: float, name: str) -> None:
+    if not 0.0 <= number <= 1.0:
+        raise OptionError(f"{name}={number:g} is not allowed: a score lies in 0 to 1")
+
+
+def _filters(allow: Sequence[str], deny: Sequence[str]) -> dict[str, list[str]]:
+    return {"allow": list(allow), "deny": list(deny)}
+
+
+def _embeddings(outputs: Outputs) -> NDArray[np.float32]:
+    assert outputs.embeddings is not None, "the card promises embeddings"
+    return outputs.embeddings[0]
+
+
+def _joined(
+    parts: Iterable[tuple[NDArray[np.float64], NDArray[np.float32]]],
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Lay the frames of segments end to end."""
+    edges, values = zip(*parts, strict=True)
+    return np.concatenate([edges[0], *(part[1:] for part in edges[1:])]), np.concatenate(values)

@@ -1,0 +1,182 @@
+"""What earmark answers: tags, events, a timeline, embeddings; small, frozen and ready for JSON.
+
+Every result says which file, which model, how many seconds were analysed, with which parameters, and what the input
+doctor noticed. Times are seconds from the start of the file, scores probabilities in [0, 1].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.model.card import Label
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A label of a whole clip and how sure the model is of it."""
+
+    label: str
+    id: str
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"label", "id", "score"}``."""
+        return {"label": self.label, "id": self.id, "score": round(self.score, 6)}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A label with its onset and offset in seconds; `score` is the highest frame score in between."""
+
+    label: str
+    id: str
+    onset: float
+    offset: float
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"label", "id", "onset", "offset", "score"}``."""
+        return {
+            "label": self.label,
+            "id": self.id,
+            "onset": round(self.onset, 6),
+            "offset": round(self.offset, 6),
+            "score": round(self.score, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What every result carries.
+
+    Parameters
+    ----------
+    file : str
+        The path as it was given, or ``<bytes>``, ``<array>``, ``<stream>``.
+    model, model_version : str
+        From the model's card.
+    calibrated : bool
+        Whether the scores are calibrated probabilities.
+    seconds : float
+        How much sound was analysed.
+    notes : tuple of str
+        What the input doctor and the decoder noticed, each a sentence that says what to do.
+    parameters : Mapping
+        Every option that shaped this result.
+    """
+
+    file: str
+    model: str
+    model_version: str
+    calibrated: bool
+    seconds: float
+    notes: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def _dict(self, **content: Any) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "model": self.model,
+            "model_version": self.model_version,
+            "calibrated": self.calibrated,
+            "seconds": round(self.seconds, 6),
+            **content,
+            "notes": list(self.notes),
+            "parameters": dict(self.parameters),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-ready data; each kind of result adds its content."""
+        return self._dict()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipResult(Result):
+    """Tags of a whole recording, highest score first."""
+
+    tags: tuple[Tag, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-ready data, tags under ``tags``."""
+        return self._dict(tags=[tag.to_dict() for tag in self.tags])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsResult(Result):
+    """Events of a recording, by onset."""
+
+    events: tuple[Event, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-ready data, events under ``events``."""
+        return self._dict(events=[event.to_dict() for event in self.events])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineResult(Result):
+    """Scores of every frame.
+
+    Parameters
+    ----------
+    labels : tuple of Label
+        The columns of `scores`.
+    edges : ndarray of float64, shape (frames + 1,)
+        Frame i stands for ``edges[i]`` to ``edges[i + 1]`` seconds; frames lie end to end.
+    scores : ndarray of float32, shape (frames, classes)
+        Probabilities.
+    """
+
+    labels: tuple[Label, ...]
+    edges: NDArray[np.float64]
+    scores: NDArray[np.float32]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-ready data: ``labels``, and ``frames`` of ``{"onset", "offset", "scores"}``."""
+        frames = [
+            {
+                "onset": round(float(onset), 6),
+                "offset": round(float(offset), 6),
+                "scores": [round(float(s), 6) for s in row],
+            }
+            for onset, offset, row in zip(self.edges, self.edges[1:], self.scores, strict=False)
+        ]
+        return self._dict(labels=[{"label": label.name, "id": label.id} for label in self.labels], frames=frames)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingResult(Result):
+    """Embeddings of every frame.
+
+    Parameters
+    ----------
+    edges : ndarray of float64, shape (frames + 1,)
+        As in `TimelineResult`.
+    embeddings : ndarray of float32, shape (frames, size)
+        What a head, a search index or a novelty score is built on.
+    """
+
+    edges: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-ready data: ``frames`` of ``{"onset", "offset", "embedding"}``."""
+        frames = [
+            {"onset": round(float(onset), 6), "offset": round(float(offset), 6), "embedding": row.tolist()}
+            for onset, offset, row in zip(self.edges, self.edges[1:], self.embeddings, strict=False)
+        ]
+        return self._dict(frames=frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input that gave no result, and why; what a batch keeps in place of the result."""
+
+    file: str
+    error: Exception
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"file", "error", "kind"}``."""
+        return {"file": self.file, "error": str(self.error), "kind": type(self.error).__name__}

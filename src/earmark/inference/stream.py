@@ -1,0 +1,135 @@
+"""Live sound: blocks in as they come, frame scores and events out as soon as they are certain."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.audio.resample import Resampler, checked_rate_hz
+from earmark.audio.samples import to_float32, to_mono
+from earmark.errors import NonFiniteSamplesError, OptionError
+from earmark.inference.events import EventChange, EventTracker
+from earmark.inference.labels import select_labels
+from earmark.inference.timeline import Segment, Segmenter, frame_edges
+from earmark.model.backends import Backend
+from earmark.model.card import DecisionRule, Label
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUpdate:
+    """What a block of sound brought.
+
+    Parameters
+    ----------
+    edges : ndarray of float64, shape (frames + 1,)
+        Seconds since the stream began; see `frame_edges`. Of shape (1,) where no frame was completed.
+    scores : ndarray of float32, shape (frames, labels)
+        Probabilities of the stream's labels.
+    changes : tuple of EventChange
+        Events that opened or closed.
+    """
+
+    edges: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    changes: tuple[EventChange, ...]
+
+
+class Stream:
+    """A model following live sound. Whatever the blocks, frames and events are those of a file with the same samples.
+
+    Parameters
+    ----------
+    backend : Backend
+        The loaded model.
+    sample_rate_hz : int
+        Of the samples that will be fed.
+    rule : DecisionRule
+        How frame scores become events.
+    allow, deny : sequence of str
+        Only these labels, and not these.
+
+    Raises
+    ------
+    SampleRateError, LabelError
+        For a rate that is none, an unknown label.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        sample_rate_hz: int,
+        *,
+        rule: DecisionRule,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+    ) -> None:
+        card = backend.card
+        self._backend = backend
+        self._chosen = select_labels(card.labels, allow, deny)
+        self._sample_rate_hz = checked_rate_hz(sample_rate_hz, "the stream")
+        self._resampler = Resampler(self._sample_rate_hz, card.sample_rate)
+        self._samples_fed = 0
+        self._segmenter = Segmenter(card, eager=True)
+        self._tracker = EventTracker(rule, self.labels, card.frame_hop_seconds)
+        self._last_edge = 0.0
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The columns of every update's scores."""
+        return tuple(self._backend.card.labels[index] for index in self._chosen)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of sound fed so far."""
+        return self._samples_fed / self._sample_rate_hz
+
+    def feed(self, block: NDArray[np.float32]) -> StreamUpdate:
+        """Take the next samples.
+
+        Parameters
+        ----------
+        block : ndarray, shape (samples,) or (samples, channels)
+            Of any length; floats in [-1, 1], or integers of full scale. Channels are averaged.
+
+        Returns
+        -------
+        StreamUpdate
+
+        Raises
+        ------
+        NonFiniteSamplesError
+            For NaN or infinite samples; the stream goes on as if the block had not come.
+        OptionError
+            For a shape or a type that cannot be sound.
+        """
+        if block.ndim not in (1, 2):
+            raise OptionError(f"a block of shape {block.shape} is not sound: give (samples,) or (samples, channels)")
+        samples = to_float32(block)
+        mono = to_mono(samples) if samples.ndim == 2 else samples
+        if not np.isfinite(mono).all():
+            raise NonFiniteSamplesError(
+                f"a block at {self.seconds:.2f} s holds NaN or infinite samples; check the source"
+            )
+        self._samples_fed += len(mono)
+        return self._update(self._segmenter.push(self._resampler.feed(mono)))
+
+    def finish(self) -> StreamUpdate:
+        """End the stream: score what is left, close open events."""
+        rest = self._update([*self._segmenter.push(self._resampler.finish()), *self._segmenter.finish()])
+        closing = self._tracker.finish(self.seconds)
+        if rest.scores.size:
+            rest.edges[-1] = self.seconds
+        return StreamUpdate(rest.edges, rest.scores, (*rest.changes, *closing))
+
+    def _update(self, segments: Iterable[Segment]) -> StreamUpdate:
+        edges, scores = [np.array([self._last_edge])], [np.zeros((0, len(self._chosen)), np.float32)]
+        changes: list[EventChange] = []
+        for segment in segments:
+            outputs = self._backend.run(segment.waveform[None])
+            scores.append(outputs.frames[0][:, self._chosen])
+            span = frame_edges(self._backend.card, segment.first_frame, segment.frames)
+            edges.append(span[1:])
+            changes += self._tracker.push(scores[-1], span)
+            self._last_edge = float(span[-1])
+        return StreamUpdate(np.concatenate(edges), np.concatenate(scores), tuple(changes))

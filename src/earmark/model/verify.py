@@ -1,0 +1,193 @@
+"""Proof that a file still gives the answers it gave when it was made, wherever it runs now.
+
+The test signals need no file and no library: silence, a sine, and noise from a 32-bit linear congruential generator
+that any language writes in two lines.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import CardError, VerificationError
+from earmark.model.backends import Backend, Outputs, load_backend
+from earmark.model.card import ModelCard, TestVector
+
+SIGNALS = ("silence", "sine:440", "noise:7")
+"""The signals of a new card's test vectors."""
+
+_KEPT_VALUES = 600  # every class of `clip` for models of usual size; an even sample of larger outputs
+_DECIMALS = 6
+
+
+def signal(recipe: str, samples: int, sample_rate: int) -> NDArray[np.float32]:
+    """Make a test signal.
+
+    Parameters
+    ----------
+    recipe : str
+        ``silence``; ``sine:HERTZ`` of amplitude 0.5; ``noise:SEED``, uniform in [-0.25, 0.25], from
+        ``state = (1664525 * state + 1013904223) mod 2**32`` (Knuth and Lewis).
+    samples, sample_rate : int
+        Length, and hertz.
+
+    Returns
+    -------
+    ndarray of float32, shape (samples,)
+
+    Raises
+    ------
+    CardError
+        For a recipe of another kind.
+    """
+    kind, _, argument = recipe.partition(":")
+    if kind == "silence":
+        return np.zeros(samples, np.float32)
+    if kind == "sine":
+        return (0.5 * np.sin(2 * np.pi * float(argument) * np.arange(samples) / sample_rate)).astype(np.float32)
+    if kind == "noise":
+        return _noise(int(argument), samples)
+    raise CardError(f"test signal {recipe!r} is not known; allowed: silence, sine:HERTZ, noise:SEED; update earmark")
+
+
+def _noise(seed: int, samples: int) -> NDArray[np.float32]:
+    states = np.empty(samples, np.float64)
+    state = seed
+    for index in range(samples):
+        state = (1664525 * state + 1013904223) % 2**32
+        states[index] = state
+    return (0.5 * states / 2**32 - 0.25).astype(np.float32)
+
+
+def make_vectors(backend: Backend) -> tuple[TestVector, ...]:
+    """Run the test signals, three frames and a half long, and keep what the model says."""
+    card = backend.card
+    samples = card.frame_length + 2 * card.frame_hop + card.frame_hop // 2
+    return tuple(
+        TestVector(recipe, samples, _kept(backend.run(signal(recipe, samples, card.sample_rate)[None])))
+        for recipe in SIGNALS
+    )
+
+
+def _kept(outputs: Outputs) -> dict[str, list[float]]:
+    """Return an even sample of each output, flattened and rounded."""
+    present = {name: getattr(outputs, name) for name in Outputs.__slots__ if getattr(outputs, name) is not None}
+    return {name: [round(float(value), _DECIMALS) for value in _sample(values)] for name, values in present.items()}
+
+
+def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    flat = values.ravel()
+    return flat if len(flat) <= _KEPT_VALUES else flat[np.linspace(0, len(flat) - 1, _KEPT_VALUES).astype(int)]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How far a model is from its test vectors.
+
+    Parameters
+    ----------
+    differences : Mapping of str to float
+        Largest absolute difference by signal and output, such as ``"noise:7 clip"``.
+    tolerance : float
+        What the card allows.
+    weights_unchanged : bool or None
+        Whether the digest of the weights is the card's; None where this runtime cannot tell.
+    """
+
+    model: str
+    version: str
+    differences: Mapping[str, float]
+    tolerance: float
+    weights_unchanged: bool | None
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of all."""
+        return max(self.differences.values())
+
+    @property
+    def passed(self) -> bool:
+        """Whether outputs agree within the tolerance and no weight was changed."""
+        return self.largest <= self.tolerance and self.weights_unchanged is not False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON-ready data."""
+        return {
+            "model": self.model,
+            "version": self.version,
+            "passed": self.passed,
+            "largest_difference": self.largest,
+            "tolerance": self.tolerance,
+            "weights_unchanged": self.weights_unchanged,
+            "differences": dict(self.differences),
+        }
+
+
+def measure(backend: Backend, *, weights_unchanged: bool | None = None) -> Verification:
+    """Run a loaded model on its card's test vectors.
+
+    Raises
+    ------
+    CardError
+        If the card has none.
+    """
+    card = backend.card
+    if not card.test_vectors:
+        raise CardError(
+            f"model {card.name!r} has no test vectors, so it cannot be verified; save it with earmark again"
+        )
+    differences = {}
+    for vector in card.test_vectors:
+        now = _kept(backend.run(signal(vector.signal, vector.samples, card.sample_rate)[None]))
+        for name, before in vector.outputs.items():
+            if len(now.get(name, ())) != len(before):
+                raise VerificationError(f"model {card.name!r} gives no {name} of the size in its card; fetch it again")
+            differences[f"{vector.signal} {name}"] = float(np.max(np.abs(np.subtract(now[name], before))))
+    return Verification(card.name, card.version, differences, card.tolerance, weights_unchanged)
+
+
+def verify(path: str | os.PathLike[str], *, device: str = "cpu") -> Verification:
+    """Check a model file against the test vectors and the weight digest in its card.
+
+    Raises
+    ------
+    VerificationError
+        If an output differs by more than the card's tolerance, or a weight was changed.
+    CardError
+        If there is nothing to check against.
+    """
+    path = Path(path)
+    backend = load_backend(path, device=device)
+    outcome = measure(backend, weights_unchanged=_weights_unchanged(path, backend.card))
+    if outcome.passed:
+        return outcome
+    changed = "; its weights are not the ones it was made with" if outcome.weights_unchanged is False else ""
+    raise VerificationError(
+        f"{path.name} fails its own test: outputs differ by {outcome.largest:.2g}, "
+        f"allowed {outcome.tolerance:.2g}{changed}; fetch or save the model again"
+    )
+
+
+def _weights_unchanged(path: Path, card: ModelCard) -> bool | None:
+    if path.suffix != ".onnx" or not card.weights_sha256:
+        return None
+    import onnx
+
+    return weights_digest(onnx.load(path)) == card.weights_sha256
+
+
+def weights_digest(model: Any) -> str:
+    """Return the SHA-256 of all constants of an ONNX model: name, type, shape and little-endian bytes, by name."""
+    from onnx import numpy_helper
+
+    digest = hashlib.sha256()
+    for tensor in sorted(model.graph.initializer, key=lambda item: item.name):
+        values = numpy_helper.to_array(tensor)
+        digest.update(f"{tensor.name} {values.dtype.str} {values.shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()

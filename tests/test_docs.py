@@ -1,0 +1,235 @@
+"""README and docs, held to what earmark does: every command and program in them runs, output shown is output given.
+
+A fenced block of ``sh`` holds commands, one of ``console`` commands after ``$ `` and what they print, one of ``python``
+a program. The blocks of a page run in its order, in one folder of real sounds; the programs share their names. Two
+comments, on the line before a block, say otherwise: ``<!-- not run: REASON -->`` and ``<!-- exit: STATUS -->``.
+"""
+
+import contextlib
+import io
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name != "commands.md")]
+FENCE = re.compile(
+    r"(?:^<!--[ ]*(?P<mark>not[ ]run|exit):[ ]*(?P<value>.*?)[ ]*-->\n+)?"
+    r"^(?P<indent>[ ]*)```(?P<language>sh|console|python)\b[^\n]*\n(?P<text>.*?)^(?P=indent)```[ ]*$",
+    re.MULTILINE | re.DOTALL,
+)
+LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+SCORE_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    not_run: str | None
+    status: int
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    def commands(self) -> Iterator[tuple[str, str]]:
+        """Yield each command with the output shown under it; lines ending in a backslash go on."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        if self.language == "sh":
+            yield from ((line, "") for line in lines if line.strip() and not line.startswith("#"))
+            return
+        starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
+        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+            yield lines[start].removeprefix("$ "), "\n".join(lines[start + 1 : end])
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for match in FENCE.finditer(text):
+        mark, value = match["mark"], match["value"]
+        body = re.sub(f"^{match['indent']}", "", match["text"], flags=re.MULTILINE)
+        found.append(
+            Block(
+                page=page,
+                line=text.count("\n", 0, match.start("text")) + 1,
+                language=match["language"],
+                text=body,
+                not_run=value if mark == "not run" else None,
+                status=int(value) if mark == "exit" else 0,
+            )
+        )
+    return found
+
+
+BLOCKS = {page: blocks_of(page) for page in PAGES}
+RUNNING = [page for page in PAGES if any(block.not_run is None for block in BLOCKS[page])]
+
+
+def same(shown: str, given: str) -> bool:
+    """Whether two lines say the same: the same words, numbers within the tolerance of a score, any white space."""
+    words = [(shown.split()), (given.split())]
+    if len(words[0]) != len(words[1]):
+        return False
+    return all(same_word(*pair) for pair in zip(*words, strict=True))
+
+
+def same_word(shown: str, given: str) -> bool:
+    if NUMBER.sub("#", shown) != NUMBER.sub("#", given):
+        return False
+    pairs = zip(NUMBER.findall(shown), NUMBER.findall(given), strict=True)
+    return all(math.isclose(float(a), float(b), abs_tol=SCORE_TOLERANCE) for a, b in pairs)
+
+
+def matches(shown: list[str], given: list[str]) -> bool:
+    """Whether the lines shown are those given; a line ``...`` stands for any number of them."""
+    if not shown:
+        return not given
+    if shown[0].strip() == "...":
+        return any(matches(shown[1:], given[skipped:]) for skipped in range(len(given) + 1))
+    return bool(given) and same(shown[0], given[0]) and matches(shown[1:], given[1:])
+
+
+def test_output_is_compared() -> None:
+    assert matches(["Rain  0.91"], ["Rain 0.905"])
+    assert matches(["a", "...", "d 1"], ["a", "b", "c", "d 1"])
+    assert not matches(["Rain 0.91"], ["Rain 0.85"])
+    assert not matches(["Rain 0.91"], ["Rain 0.91", "Dog 0.2"])
+    assert not matches(["Rain 0.91"], ["Dog 0.91"])
+
+
+def test_blocks_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "text\n\n<!-- exit: 2 -->\n```console\n$ earmark \\\n  one\nshown\n$ earmark two\n```\n\n"
+        "- a list\n\n    ```sh\n    earmark three\n    ```\n\n"
+        "<!-- not run: no microphone here -->\n\n```sh\nearmark listen\n```\n",
+        encoding="utf-8",
+    )
+    first, second, third = blocks_of(page)
+    assert list(first.commands()) == [("earmark    one", "shown"), ("earmark two", "")]
+    assert (first.status, first.line) == (2, 5)
+    assert list(second.commands()) == [("earmark three", "")]
+    assert third.not_run == "no microphone here"
+
+
+def test_blocks_that_do_not_run_say_why(record_property: Any) -> None:
+    idle = [block for blocks in BLOCKS.values() for block in blocks if block.not_run is not None]
+    for block in idle:
+        record_property(str(block), block.not_run)
+        print(f"not run: {block}: {block.not_run}")
+    assert not [str(block) for block in idle if len(str(block.not_run)) < len("network")]
+    running = sum(len(blocks) for blocks in BLOCKS.values()) - len(idle)
+    assert running > 4 * len(idle), "most of what the docs show must be shown to work"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not [link for link in LINK.findall(text) if not (page.parent / link).exists()]
+
+
+def test_every_command_is_shown_in_the_docs() -> None:
+    from earmark.cli.app import app
+    from typer.main import get_command
+
+    shown = "\n".join(block.text for blocks in BLOCKS.values() for block in blocks)
+    commands = get_command(app).commands.items()
+    names = [f"{name} {inner}".strip() for name, command in commands for inner in getattr(command, "commands", [""])]
+    assert not [name for name in names if f"earmark {name}" not in shown]
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory, shared: Path, yamnet: Path, yamnet_int8: Path) -> Path:
+    """Make the folder of sounds that the docs speak of, and a cache that holds YAMNet."""
+    if sys.platform == "win32" or not all(map(shutil.which, ("bash", "ffmpeg", "sox"))):
+        pytest.skip("the commands of the docs are for bash, and make sounds with ffmpeg and sox")
+    folder = tmp_path_factory.mktemp("docs")
+    make_sounds(folder / "sounds", shared / "data" / "esc50" / "audio")
+    shutil.copy(shared / "models" / "yamnet" / "yamnet_classification_int8.tflite", folder / "sounds")
+    shutil.copy(yamnet, folder / "sounds" / "my-model.onnx")
+    (folder / "cache" / "models").mkdir(parents=True)
+    for model in (yamnet, yamnet_int8):
+        shutil.copy(model, folder / "cache" / "models")
+    return folder
+
+
+def make_sounds(folder: Path, clips: Path) -> None:
+    """Write the recordings of the docs, from clips of ESC-50 that are in the public domain (CC0)."""
+    import soundfile
+
+    names = ("1-32318-A-0", "2-70939-A-42", "1-17367-A-10", "1-56907-A-46")
+    dog, siren, rain, bells = (soundfile.read(clips / f"{name}.flac")[0] for name in names)
+    (folder / "recordings" / "june").mkdir(parents=True)
+    for name, samples in {
+        "street.wav": np.concatenate([rain, dog, siren, rain]),
+        "rain.flac": rain,
+        "dog.mp3": dog,
+        "phone.wav": np.clip(3 * dog, -0.5, 0.5) + 0.1,
+        "recordings/monday.wav": bells,
+        "recordings/tuesday.flac": siren,
+        "recordings/june/first.ogg": rain,
+    }.items():
+        soundfile.write(folder / name, samples, 16000)
+    (folder / "broken.wav").write_bytes(b"no sound in here")
+    picture = ["-f", "lavfi", "-i", "color=size=64x64:rate=5", "-shortest"]
+    for name, options in {"voice.m4a": [], "film.mp4": picture}.items():
+        command = ["ffmpeg", "-v", "error", "-i", folder / "street.wav", *options, folder / name]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+
+
+@pytest.fixture
+def workshop(gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a fresh copy of the sounds, with earmark on the path and YAMNet in the cache."""
+    folder = tmp_path / "sounds"
+    shutil.copytree(gallery / "sounds", folder)
+    shutil.copytree(gallery / "cache", tmp_path / "cache")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    for name, value in {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+def run_commands(block: Block) -> None:
+    for command, shown in block.commands():
+        shell = ["bash", "-o", "pipefail", "-c", command]
+        done = subprocess.run(shell, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+        assert done.returncode == block.status, f"{block}: {command}\n{done.stdout}{done.stderr}"
+        if shown:
+            given = done.stdout if done.returncode == 0 else done.stdout + done.stderr
+            assert matches(shown.rstrip().splitlines(), given.rstrip().splitlines()), f"{block}: {command}\n{given}"
+
+
+def run_program(block: Block, names: dict[str, Any]) -> None:
+    """Run a block in this process; its line numbers are those of the page."""
+    program = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(program, names)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_the_page_shows_works(page: Path, workshop: Path) -> None:
+    names: dict[str, Any] = {"__name__": "__docs__"}
+    for block in BLOCKS[page]:
+        if block.not_run is None and block.language == "python":
+            run_program(block, names)
+        elif block.not_run is None:
+            run_commands(block)

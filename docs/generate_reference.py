@@ -1,6 +1,7 @@
 """Write docs/reference/commands.md from the commands themselves; with --check, only say whether it is current."""
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,10 +34,14 @@ def cell(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Return a command's help as Markdown: an indented paragraph becomes a block of commands."""
+    """Return a command's help as Markdown; what is indented in it are commands to type."""
     paragraphs = inspect.cleandoc(text.replace("\b", "")).split("\n\n")
-    blocks = (f"```sh\n{inspect.cleandoc(part)}\n```" if part.startswith("  ") else part for part in paragraphs)
-    return "\n\n".join(block.strip() for block in blocks if block.strip())
+    return "\n\n".join(re.sub(r"((?:^  .*\n?)+)", commands, part, flags=re.MULTILINE).strip() for part in paragraphs)
+
+
+def commands(match: re.Match[str]) -> str:
+    """Return indented lines as a block of shell commands."""
+    return f"\n```sh\n{inspect.cleandoc(match[1])}\n```\n"
 
 
 def section(name: str, command: Any, level: int) -> Iterator[str]:
@@ -45,13 +50,17 @@ def section(name: str, command: Any, level: int) -> Iterator[str]:
     yield f"{'#' * level} {name}"
     yield f"```text\n{context.get_usage().removeprefix('Usage: ')}\n```"
     yield prose(command.help or "")
-    records = {kind: [] for kind in ("argument", "option")}
+    records: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record and "--help" not in parameter.opts:
-            records[parameter.param_type_name].append(record)
+            signature, meaning = record
+            records[parameter.param_type_name].append(
+                (signature.replace(" <list[str]>", "").replace(" <str>", ""), meaning)
+            )
     yield table("argument", records["argument"])
     yield table("option", records["option"])
+    yield prose(command.epilog or "")
     for inner, subcommand in getattr(command, "commands", {}).items():
         if not subcommand.hidden:
             yield from section(f"{name} {inner}", subcommand, level + (level > 1))

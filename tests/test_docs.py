@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import earmark
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name != "commands.md")]
 FENCE = re.compile(
@@ -48,11 +50,11 @@ class Block:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     def commands(self) -> Iterator[tuple[str, str]]:
-        """Yield each command with the output shown under it; lines ending in a backslash go on."""
-        lines = self.text.replace("\\\n", " ").splitlines()
+        """Yield what to run, and the output shown: a block of ``sh`` as one script, of ``console`` each command."""
         if self.language == "sh":
-            yield from ((line, "") for line in lines if line.strip() and not line.startswith("#"))
+            yield self.text, ""
             return
+        lines = self.text.replace("\\\n", " ").splitlines()
         starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
             yield lines[start].removeprefix("$ "), "\n".join(lines[start + 1 : end])
@@ -124,7 +126,7 @@ def test_blocks_are_found(tmp_path: Path) -> None:
     first, second, third = blocks_of(page)
     assert list(first.commands()) == [("earmark    one", "shown"), ("earmark two", "")]
     assert (first.status, first.line) == (2, 5)
-    assert list(second.commands()) == [("earmark three", "")]
+    assert list(second.commands()) == [("earmark three\n", "")]
     assert third.not_run == "no microphone here"
 
 
@@ -152,6 +154,22 @@ def test_every_command_is_shown_in_the_docs() -> None:
     commands = get_command(app).commands.items()
     names = [f"{name} {inner}".strip() for name, command in commands for inner in getattr(command, "commands", [""])]
     assert not [name for name in names if f"earmark {name}" not in shown]
+
+
+def test_every_format_is_described() -> None:
+    from earmark.inference.formats import FORMATS
+
+    page = (ROOT / "docs" / "guide" / "formats.md").read_text(encoding="utf-8")
+    assert not [name for name in FORMATS if f"`{name}`" not in page]
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^::: (\S+)", page, re.MULTILINE))
+    homes = {name: getattr(earmark, name) for name in earmark.__all__ if name != "__version__"}
+    assert not [
+        name for name, value in homes.items() if not documented & {value.__module__, f"{value.__module__}.{name}"}
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -209,7 +227,7 @@ def workshop(gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def run_commands(block: Block) -> None:
     for command, shown in block.commands():
-        shell = ["bash", "-o", "pipefail", "-c", command]
+        shell = ["bash", "-e", "-o", "pipefail", "-c", command]
         done = subprocess.run(shell, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
         assert done.returncode == block.status, f"{block}: {command}\n{done.stdout}{done.stderr}"
         if shown:

@@ -38,8 +38,11 @@ TORCH = {"torch", "torchaudio", "torchvision", "lightning", "transformers"}
 TORCH_PLACES = ("features/layer.py", "training/", "export/", "model/huggingface.py")
 
 # What a module may import at its top beside the standard library, numpy and earmark. All else waits until it is used.
+# A module that exists to wrap one library may import it, and is itself imported in the function that needs it.
 TOP_LEVEL = {
-    "features/nodes.py": {"onnx"},  # writes graphs, does nothing else; imported where a model is built
+    "audio/ffmpeg.py": {"av"},
+    "audio/sndfile.py": {"soundfile"},
+    "features/nodes.py": {"onnx"},
     "features/layer.py": TORCH,
     "cli/": {"typer"},
     "training/": {*TORCH, "sklearn"},

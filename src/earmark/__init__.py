@@ -45,7 +45,10 @@ _HOMES = {
     "audio.check": ("check_audio",),
     "errors": ("EarmarkError",),
     "inference.classifier": ("Classifier",),
-    "inference.results": tuple("ClipResult EmbeddingResult Event EventsResult Failure Tag TimelineResult".split()),
+    "inference.results": (
+        *("ClipResult", "EmbeddingResult", "Event", "EventsResult"),
+        *("Failure", "Tag", "TimelineResult"),
+    ),
     "inference.stream": ("Stream",),
     "model.card": ("ClassRule", "DecisionRule", "Label", "ModelCard"),
     "model.verify": ("verify",),

@@ -62,7 +62,7 @@ def test_start_and_end(classifier, sound):
     part = classifier.classify((sound[2 * RATE : 5 * RATE], RATE), top_k=0)
     same = classifier.classify((sound, RATE), top_k=0, start=2.0, end=5.0)
     assert same.seconds == 3.0
-    assert [(tag.id, tag.score) for tag in same.tags] == pytest.approx([(tag.id, tag.score) for tag in part.tags])
+    assert {tag.id: tag.score for tag in same.tags} == pytest.approx({tag.id: tag.score for tag in part.tags})
     assert (same.parameters["start"], same.parameters["end"]) == (2.0, 5.0)
 
 
@@ -186,11 +186,11 @@ def test_yamnet_hears_what_is_there(yamnet, shared):
     classifier = Classifier.load(yamnet)
     expected = {
         "1-100032-A-0": "Dog",
-        "1-17150-A-12": "Fire",
-        "1-172649-A-40": "Helicopter",
-        "1-187207-A-20": "Baby cry, infant cry",
+        "1-28135-A-11": "Ocean",
+        "1-17367-A-10": "Rain",
+        "1-116765-A-41": "Chainsaw",
         "1-26806-A-1": "Chicken, rooster",
     }
     for name, label in expected.items():
-        heard = classifier.classify(shared / "data/esc50/audio" / f"{name}.flac", top_k=6).tags
+        heard = classifier.classify(shared / "data/esc50/audio" / f"{name}.flac").tags
         assert label in [tag.label for tag in heard]

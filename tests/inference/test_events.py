@@ -1,4 +1,3 @@
-import time
 import tracemalloc
 from itertools import pairwise
 from statistics import median_low
@@ -145,8 +144,11 @@ def test_thresholds_of_a_class_replace_those_of_the_model():
 def test_the_score_is_the_highest_before_smoothing_even_in_a_merged_gap():
     # smoothing hides the 0.9, and makes a gap of it that is then merged
     rule = DecisionRule(on=0.5, off=0.5, smoothing_seconds=1.5, merge_gap_seconds=2.0)
-    values = [0.6, 0.6, 0.6, 0.1, 0.9, 0.1, 0.6, 0.6, 0.6]
-    assert one_class(values, rule) == [(0.0, 4.5, 0.9)]
+    values = [0.6, 0.6, 0.6, 0.1, 0.9, 0.1, 0.1, 0.6, 0.6, 0.6]
+    assert one_class(values, rule) == [(0.0, 5.0, 0.9)]
+    scores = np.array(values, dtype=np.float32)[:, None]
+    changes = in_pushes(scores, evenly(10), rule, range(1, 10), LABELS[:1])
+    assert [(change.kind, round(change.event.score, 6)) for change in changes] == [("open", 0.6), ("close", 0.9)]
 
 
 @pytest.mark.parametrize(
@@ -169,9 +171,9 @@ def test_gaps_closer_than_the_limit_merge_and_those_of_exactly_the_limit_do_not(
     apart = [(0.0, 0.5, 0.9), (1.5, 2.0, 0.9)]
     assert one_class(values, DecisionRule(merge_gap_seconds=1.0)) == apart
     assert one_class(values, DecisionRule(merge_gap_seconds=1.1)) == [(0.0, 2.0, 0.9)]
-    # 3 * 0.1 is not 0.3 for a computer
-    tenths = np.arange(5) * 0.1
-    assert len(one_class(values, DecisionRule(merge_gap_seconds=0.2), tenths)) == 2
+    # for a computer, 9 * 0.1 - 7 * 0.1 is a little less than 0.2
+    tenths = np.arange(11) * 0.1
+    assert len(one_class([0] * 6 + values, DecisionRule(merge_gap_seconds=0.2), tenths)) == 2
 
 
 def test_minimum_duration_counts_after_merging():
@@ -259,13 +261,6 @@ def street_tracker():
     labels = [Label(str(index), str(index)) for index in range(521)]
     rule = DecisionRule(smoothing_seconds=1.5, min_duration_seconds=0.5, merge_gap_seconds=1.0)
     return EventTracker(rule, labels, HOP_SECONDS)
-
-
-def test_hours_of_frames_take_seconds(street_tracker):
-    started = time.perf_counter()
-    a_loud_street(street_tracker, chunks=300)
-    # 19,200 frames, of 180,000 in 25 hours at 0.48 s: 0.3 s here, ten times that where others work too
-    assert time.perf_counter() - started < 3.0
 
 
 def test_memory_does_not_grow_with_the_signal(street_tracker):

@@ -38,11 +38,14 @@ class ArrayDecoder:
 
     def __init__(self, samples: Any, rate_hz: Any) -> None:
         if not isinstance(samples, np.ndarray):
-            raise OptionError(f"The samples in (array, sample_rate_hz) are a {type(samples).__name__}: give a numpy array.")
+            raise OptionError(
+                f"The array of (array, sample_rate_hz) is a {type(samples).__name__}: give a numpy array."
+            )
         self.rate_hz = checked_rate_hz(rate_hz, "the array")
         self._samples = _as_columns(samples)
         self.channels = self._samples.shape[1]
         self.codec = samples.dtype.name
+        self.position, self._stop = 0, len(samples)
         self.claimed_seconds: float | None = len(samples) / self.rate_hz
         to_float32(self._samples[:0])  # refuses a type without a full scale now, not at the first block
 
@@ -55,11 +58,18 @@ class ArrayDecoder:
             raise OptionError(f"A tuple of {len(source)} is not sound: give the pair (array, sample_rate_hz).")
         return cls(*source)
 
+    @property
+    def finished(self) -> bool:
+        """Whether all that there is, or all that was asked for, was given out."""
+        return self.position >= self._stop
+
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Yield samples as `Decoder.blocks` says."""
-        stop = len(self._samples) if stop is None else min(stop, len(self._samples))
-        for position in range(start, stop, block_samples):
-            yield to_float32(self._samples[position : min(position + block_samples, stop)])
+        if stop is not None:
+            self._stop = min(stop, self._stop)
+        for begin in range(start, self._stop, block_samples):
+            self.position = min(begin + block_samples, self._stop)
+            yield to_float32(self._samples[begin : self.position])
 
     def close(self) -> None:
         """Do nothing: there is no file."""
@@ -73,6 +83,6 @@ def _as_columns(samples: NDArray[Any]) -> NDArray[Any]:
         raise EmptyAudioError(f"The array of shape {samples.shape} holds no samples.")
     if columns.shape[1] > _MOST_CHANNELS:
         raise OptionError(
-            f"An array of shape {samples.shape} would have {columns.shape[1]} channels: give (samples, channels), so transpose it."
+            f"An array of shape {samples.shape} would have {columns.shape[1]} channels: give (samples, channels)."
         )
     return columns

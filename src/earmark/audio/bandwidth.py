@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 __all__ = ["Bandwidth"]
 
 _WINDOW_SAMPLES = 2048
-_WINDOWS_PER_SECOND = 2.0
+_WINDOWS_PER_SECOND = 1.0
 _BAND_HZ = 250.0
 # An edge is a fall by this much from two bands to everything above. Of 400 ESC-50 clips 2 have one (they were telephone
 # recordings before somebody resampled them; the next is at 20 dB), of the same clips sent over a telephone line 399.
@@ -15,6 +15,8 @@ _EDGE_DB = 30.0
 _LOWEST_EDGE_HZ = 2500.0
 _HIGHEST_EDGE_SHARE = 0.7
 
+_FEWEST_BANDS = 5
+_TINY = np.finfo(float).tiny
 _HANN = np.hanning(_WINDOW_SAMPLES).astype(np.float32)
 
 
@@ -45,14 +47,18 @@ class Bandwidth:
 
     def edge_hz(self) -> float | None:
         """Return where the sound ends abruptly, far below the limit; None if it does not."""
-        first_bins = np.ceil(np.arange(0, self._limit_hz, _BAND_HZ) * _WINDOW_SAMPLES / self._rate_hz).astype(int)
-        widths = np.diff(np.append(first_bins, int(self._limit_hz * _WINDOW_SAMPLES / self._rate_hz) + 1))
-        mean_power = np.add.reduceat(self._power[: first_bins[-1] + widths[-1]], first_bins) / widths
-        levels_db = 10 * np.log10(mean_power + np.finfo(float).tiny)
-        falls_db = {
-            band * _BAND_HZ: levels_db[band - 3 : band - 1].min() - levels_db[band + 1 :].max()
-            for band in range(3, len(levels_db) - 1)
-            if _LOWEST_EDGE_HZ <= band * _BAND_HZ <= _HIGHEST_EDGE_SHARE * self._limit_hz
-        }
-        edge = max(falls_db, key=lambda hz: falls_db[hz], default=None)
-        return edge if edge is not None and falls_db[edge] >= _EDGE_DB else None
+        bands = int(self._limit_hz // _BAND_HZ)
+        if bands < _FEWEST_BANDS:
+            return None
+        first_bins = np.ceil(np.arange(bands + 1) * (_BAND_HZ * _WINDOW_SAMPLES / self._rate_hz)).astype(int)
+        sums = np.add.reduceat(self._power, first_bins)[:bands]
+        levels_db = 10 * np.log10(sums / np.diff(first_bins) + _TINY)
+        # For an edge at the bottom of band b: the quieter of bands b-3 and b-2, less the loudest from b+1 on. Band b-1
+        # and b are left to the slope of the filter that made the edge.
+        below_db = np.minimum(levels_db[:-4], levels_db[1:-3])
+        above_db = np.maximum.accumulate(levels_db[::-1])[::-1][4:]
+        edges_hz = np.arange(3, bands - 1) * _BAND_HZ
+        possible = (edges_hz >= _LOWEST_EDGE_HZ) & (edges_hz <= _HIGHEST_EDGE_SHARE * self._limit_hz)
+        falls_db = np.where(possible, below_db - above_db, -np.inf)
+        best = int(falls_db.argmax())
+        return float(edges_hz[best]) if falls_db[best] >= _EDGE_DB else None

@@ -1,9 +1,11 @@
 """Any recording, in mono blocks at the model's rate, in constant memory, with what was found on the way.
 
-    with open_audio("street.m4a", 16_000) as reader:
-        for block in reader:
-            ...
-    print(reader.seconds, *reader.findings)
+For example::
+
+with open_audio("street.m4a", 16_000) as reader:
+    for block in reader:
+        ...
+print(reader.seconds, *reader.findings)
 """
 
 import math
@@ -122,11 +124,11 @@ def _choose_decoder(opened: ByteSource) -> Decoder:
 
         try:
             return SndfileDecoder(opened, container)
-        except soundfile.LibsndfileError:
+        except soundfile.SoundFileError:
             opened.raise_failure()
     from earmark.audio.ffmpeg import FFmpegDecoder
 
-    return FFmpegDecoder(opened.spooled() if container.needs_seeking else opened, container)
+    return FFmpegDecoder(opened, container)
 
 
 class AudioReader:
@@ -155,8 +157,130 @@ class AudioReader:
         self._stop = None if end is None else max(round(end * self.source_rate_hz), self._start + 1)
         self._block_samples = max(round(block_seconds * self.source_rate_hz), 1)
         self._samples = 0
-        self._used = False
+        self._read = False
         self._doctor = Doctor(self.source_rate_hz, sample_rate_hz)
-        if decoder.claimed_seconds is not None:
-            self._check_length(decoder.claimed_seconds)
-    ...
+        if decoder.claimed_seconds is not None and self._start >= round(decoder.claimed_seconds * self.source_rate_hz):
+            raise self._nothing_there(decoder.claimed_seconds)
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """What the header claims, in seconds; None if it claims nothing exact. `seconds` is what was there."""
+        return self._decoder.claimed_seconds
+
+    @property
+    def seconds(self) -> float:
+        """How much of the source was analysed so far."""
+        return self._samples / self.source_rate_hz
+
+    @property
+    def peak(self) -> float:
+        """The largest magnitude of the samples so far; full scale is 1."""
+        return self._doctor.peak
+
+    @property
+    def rms_db(self) -> float:
+        """Root mean square of the samples so far, all channels, in dB of full scale; ``-inf`` for silence."""
+        return self._doctor.rms_db
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the decoder and the doctor noticed; complete after the last block."""
+        return (*self._length_findings(), *self._doctor.findings())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the source; a file object of the caller stays open."""
+        self._decoder.close()
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Yield float32 blocks of shape (samples,), never empty, of any length.
+
+        Raises
+        ------
+        NonFiniteSamplesError
+            At the first NaN or infinite sample.
+        EmptyAudioError, OptionError
+            If there is not one sample, or none between `start` and `end`.
+        AudioError
+            If a file object fails, or on a second pass.
+        """
+        if self._read:
+            raise AudioError(f"{self.name} was read already: open it again for another pass.")
+        self._read = True
+        return self._blocks()
+
+    def _blocks(self) -> Iterator[NDArray[np.float32]]:
+        resampler = Resampler(self.source_rate_hz, self.sample_rate_hz)
+        given = 0
+        try:
+            for mono in self._mono_blocks():
+                block = resampler.feed(mono, last=self._decoder.finished)
+                given += len(block)
+                if len(block):
+                    yield block
+            rest = resampler.finish()
+            if len(rest):
+                yield rest
+            elif not given:
+                raise EmptyAudioError(
+                    f"{self.name} lasts {self.seconds} s: less than one sample at {self.sample_rate_hz} Hz."
+                )
+        finally:
+            self.close()
+
+    def _mono_blocks(self) -> Iterator[NDArray[np.float32]]:
+        blocks = self._decoder.blocks(self._start, self._stop, self._block_samples)
+        for block in blocks:
+            mono = to_mono(block)
+            if not self._doctor.feed(block, mono):
+                raise self._non_finite(block, blocks)
+            self._samples += len(block)
+            yield mono
+        if not self._samples:
+            raise self._nothing_there(self._decoder.position / self.source_rate_hz)
+
+    def _nothing_there(self, seconds: float) -> EmptyAudioError | OptionError:
+        if self._start and seconds:
+            start = self._start / self.source_rate_hz
+            return OptionError(f"start={start:g} s is not before the end of {self.name}, which lasts {seconds:.3f} s.")
+        return EmptyAudioError(f"{self.name} holds no samples: record, copy or download it again.")
+
+    def _non_finite(self, block: NDArray[np.float32], rest: Iterator[NDArray[np.float32]]) -> NonFiniteSamplesError:
+        bad = _non_finite_rows(block)
+        first_seconds = (self._start + self._samples + int(bad.argmax())) / self.source_rate_hz
+        count = int(bad.sum())
+        if self.duration_seconds is not None:  # a stream may never end
+            count += sum(int(_non_finite_rows(more).sum()) for more in rest)
+        return NonFiniteSamplesError(
+            f"{self.name} holds {count} NaN or infinite samples, the first at {first_seconds:.3f} s: it was written "
+            "wrongly, so make it again."
+        )
+
+    def _length_findings(self) -> Iterator[Finding]:
+        """Compare what was read with what the header claims."""
+        decoder = self._decoder
+        claimed, read = decoder.claimed_seconds, decoder.position / self.source_rate_hz
+        if not self._samples or (self._stop is not None and decoder.position >= self._stop):
+            return
+        if claimed is not None and claimed < read - decoder.slack_seconds:
+            yield Finding(
+                "wrong-length", f"the header claims {claimed:.2f} s, the file holds {read:.2f} s: all of it was read."
+            )
+        elif decoder.broken or (claimed is not None and claimed > read + decoder.slack_seconds):
+            of_all = "its full length is unknown" if claimed is None else f"the header claims {claimed:.2f} s"
+            yield Finding(
+                "truncated",
+                f"only {read:.2f} s could be read, {of_all}: the file is damaged there or was cut off; copy or "
+                "download it again, or save what is left with: ffmpeg -i FILE -af aresample=async=1 OUT.wav",
+            )
+
+
+def _non_finite_rows(block: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.logical_not(np.isfinite(block).all(axis=1))

@@ -22,6 +22,8 @@ class Decoder(Protocol):
         What the header says, None if it says nothing exact. Some know it only after the last block.
     slack_seconds : float
         By how much an intact recording may fall short of the claim.
+    position : int
+        The sample after the last one that was decoded, those before `start` included.
     broken : bool
         Whether decoding ended at a damage, or the container lacks its end. Final after the last block.
     """
@@ -32,7 +34,13 @@ class Decoder(Protocol):
     codec: str
     claimed_seconds: float | None
     slack_seconds: float
+    position: int
     broken: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is certain that no block follows."""
+        ...
 
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Yield samples `start` to `stop` (None: to the end) in blocks of shape (samples, channels), never empty.

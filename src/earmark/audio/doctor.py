@@ -44,8 +44,8 @@ def short_finding(seconds: float, frame_length_seconds: float) -> Finding | None
         return None
     return Finding(
         "too-short",
-        f"{seconds:.3f} s is less than the {frame_length_seconds:.3f} s that the model listens to at a time: the rest is "
-        "taken as silence, so record for longer.",
+        f"{seconds:.3f} s is less than the {frame_length_seconds:.3f} s that the model listens to at a time: the rest "
+        "is taken as silence, so record for longer.",
     )
 
 
@@ -123,14 +123,16 @@ class Doctor:
 
     def _silence(self) -> Finding:
         level = f"no sample is beyond {_in_db(self.peak):.0f} dB of full scale" if self.peak else "every sample is zero"
-        return Finding("silence", f"{level}: there is nothing to hear; check the microphone, the cable and the mute switch.")
+        return Finding(
+            "silence", f"{level}: there is nothing to hear; check the microphone, the cable and the mute switch."
+        )
 
     def _integer_scale(self) -> Finding:
         bits = next((bits for bits in (16, 24) if self.peak <= 2 ** (bits - 1)), 32)
         return Finding(
             "int16-scale",
-            f"samples reach {self.peak:.0f} where full scale is 1: this looks like {bits}-bit integers stored as float; "
-            f"divide by {2 ** (bits - 1)}.",
+            f"samples reach {self.peak:.0f} where full scale is 1: this looks like {bits}-bit integers stored as "
+            f"float; divide by {2 ** (bits - 1)}.",
         )
 
     def _low_level(self) -> Finding | None:
@@ -148,8 +150,8 @@ class Doctor:
             return None
         return Finding(
             "clipping",
-            f"{share:.1%} of the samples are cut off at full scale: the distortion sounds like other sources; lower the "
-            "gain when recording.",
+            f"{share:.1%} of the samples are cut off at full scale: the distortion sounds like other sources; lower "
+            "the gain when recording.",
         )
 
     def _dc_offset(self) -> Finding | None:
@@ -158,8 +160,8 @@ class Doctor:
             return None
         return Finding(
             "dc-offset",
-            f"the mean of the samples is {offset:+.3f} of full scale instead of 0: check the sound card, or take out the "
-            "offset with a high-pass filter.",
+            f"the mean of the samples is {offset:+.3f} of full scale instead of 0: check the sound card, or take out "
+            "the offset with a high-pass filter.",
         )
 
     def _cancelled(self) -> Finding | None:
@@ -168,8 +170,8 @@ class Doctor:
             return None
         return Finding(
             "phase-cancelled",
-            f"the channels cancel: their mean keeps {kept:.1%} of the energy; one of them is wired the wrong way round, so "
-            "invert it or give one channel alone.",
+            f"the channels cancel: their mean keeps {kept:.1%} of the energy; one of them is wired the wrong way "
+            "round, so invert it or give one channel alone.",
         )
 
     def _narrow_band(self) -> Finding | None:

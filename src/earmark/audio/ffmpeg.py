@@ -51,17 +51,20 @@ class FFmpegDecoder:
     slack_seconds = 0.1  # padding of the codec, and the rounding of timestamps
 
     def __init__(self, source: ByteSource, container: Container) -> None:
-        self._source = source
-        self._unreadable_packets = 0
+        self._source = source.spooled() if container.needs_seeking else source
+        self.position = 0
         self.broken = not container.ended
         self._claimed_share = container.claimed_share
-        self._file = self._open({"ignore_length": "1"} if container.continues else {})
+        self._rate_hz: int | None = None
+        self._end_seconds: float | None = None  # of the last frame, by the clock of the container
+        self._skipped_packets = 0
         try:
+            self._file = self._open({"ignore_length": "1"} if container.continues else {})
             self._stream = self._sound_track()
             self._frames = self._decode()
             self._first = self._first_frame()
         except BaseException:
-            self.close()
+            self._source.close()
             raise
         self.rate_hz, self.channels = self._first.sample_rate, self._first.layout.nb_channels
         self.container, self.codec = self._names()
@@ -91,7 +94,7 @@ class FFmpegDecoder:
             raise NoSoundTrackError(f"{self._source.title} has no sound track that FFmpeg can decode, only: {kinds}.")
         for stream in self._file.streams:
             if stream is not track and hasattr(stream, "discard"):  # PyAV 17.1: do not even read the pictures
-                stream.discard = "all"
+                stream.discard = type(stream.discard).all
         return track
 
     def _names(self) -> tuple[str, str]:
@@ -118,11 +121,11 @@ class FFmpegDecoder:
         self._source.raise_failure()
         if frame is not None:
             return frame
-        if self._unreadable_packets or self.broken:
-            raise NotAudioError(f"{self._source.title} has a sound track, but none of it can be decoded: it is damaged.")
+        if self._skipped_packets or self.broken:
+            raise NotAudioError(f"{self._source.title} has a sound track, but none of it can be decoded.")
         raise EmptyAudioError(f"{self._source.title} has a sound track without a single sample.")
 
-    def _packets(self) -> Iterator[Packet[AudioStream]]:
+    def _packets(self) -> "Iterator[Packet[AudioStream]]":
         try:
             yield from self._file.demux(self._stream)
         except av.FFmpegError:
@@ -130,40 +133,45 @@ class FFmpegDecoder:
 
     def _decode(self) -> Iterator[AudioFrame]:
         """Yield frames up to the first damage; packets that fail before the first frame are passed over."""
-        end_seconds = rate_hz = None
         for packet in self._packets():
             try:
                 frames = packet.decode()
             except av.FFmpegError:
-                if rate_hz is not None:
+                if self._rate_hz is not None:
                     self.broken = True
                     return
-                self._unreadable_packets += 1
+                self._skipped_packets += 1
                 continue
             for frame in frames:
-                rate_hz = rate_hz or frame.sample_rate
-                begin_seconds = frame.time if frame.time is not None else end_seconds
-                hole = begin_seconds is not None and end_seconds is not None and begin_seconds - end_seconds > _HOLE_SECONDS
-                if hole or frame.sample_rate != rate_hz:
+                if not self._follows(frame):
                     self.broken = True
                     return
-                end_seconds = None if begin_seconds is None else begin_seconds + frame.samples / rate_hz
                 yield frame
+
+    def _follows(self, frame: AudioFrame) -> bool:
+        """Return whether a frame begins where the last one ended, at the same rate."""
+        self._rate_hz = self._rate_hz or frame.sample_rate
+        last_end, begin = self._end_seconds, frame.time
+        if begin is None:
+            begin = last_end
+        self._end_seconds = None if begin is None else begin + frame.samples / frame.sample_rate
+        # A clock that goes back belongs to the next link of a chained stream; one that leaps has lost something.
+        leaps = begin is not None and last_end is not None and begin - last_end > _HOLE_SECONDS
+        return not leaps and frame.sample_rate == self._rate_hz
 
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Yield samples as `Decoder.blocks` says; what comes before `start` is decoded and dropped, to be exact."""
-        position = 0
         for block in self._even_blocks(block_samples):
             self._source.raise_failure()
-            wanted = block[max(start - position, 0) : None if stop is None else max(stop - position, 0)]
-            position += len(block)
+            wanted = block[max(start - self.position, 0) : None if stop is None else max(stop - self.position, 0)]
+            self.position += len(block)
             if len(wanted):
                 yield wanted
-            if stop is not None and position >= stop:
+            if stop is not None and self.position >= stop:
                 return
         self._source.raise_failure()
-        if self._claimed_share is not None:  # in bytes, of which FFmpeg may or may not have told
-            self.claimed_seconds = self._claimed_share * position / self.rate_hz
+        if self._claimed_share is not None:  # FFmpeg may have trimmed the claim to the file
+            self.claimed_seconds = self._claimed_share * self.position / self.rate_hz
 
     def _even_blocks(self, block_samples: int) -> Iterator[NDArray[np.float32]]:
         fifo, shape = AudioFifo(), _shape(self._first)
@@ -176,6 +184,11 @@ class FFmpegDecoder:
             while fifo.samples >= block_samples:
                 yield from _columns(fifo.read(block_samples))
         yield from _columns(fifo.read())
+
+    @property
+    def finished(self) -> bool:
+        """Never certain before the end is met."""
+        return False
 
     def close(self) -> None:
         """Let go of the file."""

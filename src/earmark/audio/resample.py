@@ -37,12 +37,13 @@ def checked_rate_hz(rate_hz: Any, what: str) -> int:
         If it is missing, no whole number, zero, negative or absurd.
     """
     try:
-        whole = operator.index(int(rate_hz) if isinstance(rate_hz, float | np.floating) and rate_hz % 1 == 0 else rate_hz)
+        is_whole_float = isinstance(rate_hz, float | np.floating) and rate_hz % 1 == 0
+        whole = operator.index(int(rate_hz) if is_whole_float else rate_hz)
     except TypeError as error:
         raise SampleRateError(f"The sample rate of {what} must be a whole number of hertz, not {rate_hz!r}.") from error
     if not LOWEST_RATE_HZ <= whole <= HIGHEST_RATE_HZ:
         raise SampleRateError(
-            f"The sample rate of {what} is {whole} Hz; give the true rate, between {LOWEST_RATE_HZ} and {HIGHEST_RATE_HZ} Hz."
+            f"The sample rate of {what} is {whole} Hz: give one from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz."
         )
     return whole
 
@@ -57,16 +58,37 @@ class Resampler:
     """
 
     def __init__(self, from_rate_hz: int, to_rate_hz: int) -> None:
-        self._stream = None
-        if from_rate_hz != to_rate_hz:
-            import soxr
+        self._rates_hz = from_rate_hz, to_rate_hz
+        self._stream: Any = None
+        self._finished = from_rate_hz == to_rate_hz
 
-            self._stream = soxr.ResampleStream(from_rate_hz, to_rate_hz, 1, dtype="float32", quality="HQ")
+    def feed(self, block: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
+        """Return the samples that a block makes certain; possibly none yet.
 
-    def feed(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the samples that `block`, float32 of shape (samples,), makes certain; possibly none yet."""
-        return block if self._stream is None else np.asarray(self._stream.resample_chunk(block))
+        Parameters
+        ----------
+        block : ndarray of float32, shape (samples,)
+            The next samples.
+        last : bool
+            True if it is known that no block follows; `finish` then has nothing to add.
+
+        Returns
+        -------
+        ndarray of float32, shape (samples,)
+            At the new rate.
+        """
+        if self._finished:
+            return block
+        import soxr
+
+        if self._stream is None:
+            if last:  # the same samples, without the cost of a stream
+                self._finished = True
+                return np.asarray(soxr.resample(block, *self._rates_hz, quality="HQ"))
+            self._stream = soxr.ResampleStream(*self._rates_hz, 1, dtype="float32", quality="HQ")
+        self._finished = last
+        return np.asarray(self._stream.resample_chunk(block, last=last))
 
     def finish(self) -> NDArray[np.float32]:
         """Return the last samples, once, after the last block."""
-        return _NOTHING if self._stream is None else np.asarray(self._stream.resample_chunk(_NOTHING, last=True))
+        return _NOTHING if self._finished or self._stream is None else self.feed(_NOTHING, last=True)

@@ -14,6 +14,7 @@ __all__ = ["DataChunk", "data_chunk"]
 
 # Writers to a pipe cannot know the length. In 32 bits they leave 0, 0xFFFFFFFF, or (SoX, arecord) just under 2 GiB.
 _UNKNOWN_FROM_BYTES = 0x7FFF0000
+_LONG_SIZES = (b"RF64", b"riff", b"caff")
 _MOST_CHUNKS = 1000
 # What follows the claimed samples and is no chunk: up to here padding, beyond it sound.
 _MOST_PADDING_BYTES = 4096
@@ -84,9 +85,9 @@ def data_chunk(source: ByteSource, file_bytes: int) -> DataChunk | None:
         return None
     offset, claimed, codec_tag = found
     held = max(file_bytes - offset, 0)
-    if claimed is not None and claimed > held and claimed >= _UNKNOWN_FROM_BYTES and magic not in (b"RF64", b"riff", b"caff"):
-        claimed = None
     if claimed is None or claimed > held:
+        if claimed is not None and claimed >= _UNKNOWN_FROM_BYTES and magic not in _LONG_SIZES:
+            claimed = None
         return DataChunk(claimed, held, codec_tag=codec_tag)
     if magic == b"RIFF" and _sound_follows(source, offset + claimed, file_bytes):
         return DataChunk(claimed or None, held, continues=True, codec_tag=codec_tag)
@@ -108,7 +109,7 @@ def _walk(source: ByteSource, layout: _Layout | None) -> tuple[int, int | None, 
     position, codec_tag, long_size = layout.first, 0, None
     for _ in range(_MOST_CHUNKS):
         source.seek(position)
-        header = source.read(header_bytes)
+        header = source.read_exactly(header_bytes)
         if len(header) < header_bytes:
             break
         (size,) = struct.unpack(layout.size, header[layout.id_bytes :])
@@ -119,9 +120,9 @@ def _walk(source: ByteSource, layout: _Layout | None) -> tuple[int, int | None, 
             claimed = size if long_size is None else long_size
             return position, claimed if claimed >= 0 else None, codec_tag
         if header.startswith(b"fmt "):
-            codec_tag = int.from_bytes(source.read(2), "big" if layout.size == ">I" else "little")
+            codec_tag = int.from_bytes(source.read_exactly(2), "big" if layout.size == ">I" else "little")
         elif header.startswith(b"ds64"):
-            long_size = int.from_bytes(source.read(16)[8:], "little")
+            long_size = int.from_bytes(source.read_exactly(16)[8:], "little")
         position += size + -size % layout.align
     return None
 
@@ -136,6 +137,6 @@ def _sound_follows(source: ByteSource, position: int, file_bytes: int) -> bool:
 
 def _chunk_begins(source: ByteSource, position: int, file_bytes: int) -> bool:
     source.seek(position)
-    header = source.read(8)
+    header = source.read_exactly(8)
     size = int.from_bytes(header[4:], "little")
     return all(0x20 <= byte < 0x7F for byte in header[:4]) and position + 8 + size <= file_bytes + 1

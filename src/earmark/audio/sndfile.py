@@ -1,5 +1,6 @@
 """libsndfile: WAV, FLAC, Ogg Vorbis and their like."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,55 +29,67 @@ class SndfileDecoder:
 
     Raises
     ------
-    soundfile.LibsndfileError
-        If libsndfile refuses the file.
+    soundfile.SoundFileError
+        If libsndfile refuses the file, or cannot seek in it.
     """
 
     def __init__(self, source: ByteSource, container: Container) -> None:
         self._source = source
         self._file = self._open()
+        if not self._file.seekable():  # soundfile tells no end from a failure there
+            self._file.close()
+            raise soundfile.SoundFileRuntimeError(f"libsndfile cannot seek in {source.title}")
         self.rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.container, self.codec = self._file.format.lower(), self._file.subtype.lower()
         seconds = max(container.claimed_share or 1.0, 1.0) * self._file.frames / self.rate_hz
         self.claimed_seconds: float | None = seconds if container.ended else None
         self.slack_seconds = 0.001  # codecs in blocks round their length up
-        self.broken = not container.ended
+        self.position = 0
+        intact = container.intact_samples
+        self._stop = self._file.frames if intact is None else min(intact, self._file.frames)
+        self.broken = intact is not None or not container.ended
 
     def _open(self) -> Any:
         self._source.seek(0)
         return soundfile.SoundFile(self._source.path or self._source)
 
+    @property
+    def finished(self) -> bool:
+        """Whether all that libsndfile announced, or all that was asked for, was read."""
+        return self.position >= self._stop
+
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Yield samples as `Decoder.blocks` says; every format that comes here seeks to the exact sample."""
-        stop = self._file.frames if stop is None else min(stop, self._file.frames)
-        position = start
+        if stop is not None:
+            self._stop = min(stop, self._stop)
         try:
-            self._file.seek(min(start, stop))
-            while position < stop and len(block := self._read(min(block_samples, stop - position))):
-                yield block
-                position += len(block)
+            if start:
+                self.position = self._file.seek(min(start, self._stop))
+            yield from self._read(self._stop, block_samples)
         except soundfile.LibsndfileError:
             self.broken = True
-            yield from self._up_to_damage(position, stop, block_samples)
+            yield from self._up_to_damage(max(start, self.position), block_samples)
 
-    def _read(self, samples: int) -> NDArray[np.float32]:
-        block: NDArray[np.float32] = self._file.read(samples, dtype="float32", always_2d=True)
-        return block
+    def _read(self, stop: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
+        while self.position < stop:
+            samples = min(block_samples, stop - self.position)
+            block: NDArray[np.float32] = self._file.read(samples, dtype="float32", always_2d=True)
+            self._source.raise_failure()
+            if not len(block):
+                return
+            self.position += len(block)
+            yield block
 
-    def _up_to_damage(self, start: int, stop: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
+    def _up_to_damage(self, start: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Decode again from the beginning, because seeking may fail in a damaged file, and yield what is sound."""
         self._file.close()
         self._file = self._open()
-        position = 0
-        try:
-            while position < start and len(block := self._read(min(block_samples, start - position))):
-                position += len(block)
-            while position < stop and len(block := self._read(min(_DAMAGE_STEP_SAMPLES, stop - position))):
-                yield block
-                position += len(block)
-        except soundfile.LibsndfileError:
-            return
+        self.position = 0
+        with contextlib.suppress(soundfile.LibsndfileError):
+            for _ in self._read(min(start, self._stop), block_samples):
+                pass
+            yield from self._read(self._stop, _DAMAGE_STEP_SAMPLES)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -62,7 +62,8 @@ class ByteSource:
     """
 
     def __init__(self, file: BinaryIO, title: str, *, path: str | None = None, owned: bool) -> None:
-        self._file, self._owned, self._failure = file, owned, None
+        self._file, self._owned = file, owned
+        self._failure: Exception | None = None
         self.title, self.path = title, path
         self._seekable = _can_seek(file)
         self.size: int | None = self.seek(0, os.SEEK_END) if self._seekable else None
@@ -73,9 +74,7 @@ class ByteSource:
 
     def _peek(self) -> bytes:
         self.rewind()
-        head = b""
-        while len(head) < HEAD_BYTES and (more := self.read(HEAD_BYTES - len(head))):
-            head += more
+        head = self.read_exactly(HEAD_BYTES)
         self.raise_failure()
         if self._seekable:
             self.rewind()
@@ -107,6 +106,13 @@ class ByteSource:
             return b""
         return data or b""
 
+    def read_exactly(self, count: int) -> bytes:
+        """Return `count` bytes, fewer only at the end."""
+        data = self.read(count)
+        while len(data) < count and (more := self.read(count - len(data))):
+            data += more
+        return data
+
     def readinto(self, buffer: Any) -> int:
         """Fill the beginning of `buffer` with up to its length of bytes and return how many there were."""
         data = self.read(len(buffer))
@@ -136,7 +142,7 @@ class ByteSource:
 
     def spooled(self) -> "ByteSource":
         """Return the same bytes in a temporary file on disk, for a format that cannot be decoded without seeking."""
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the ByteSource closes it
         shutil.copyfileobj(cast(BinaryIO, self), file)
         self.raise_failure()
         self.close()
@@ -180,7 +186,7 @@ def open_bytes(source: Source) -> ByteSource:
         opened = ByteSource(cast(BinaryIO, source), title, owned=False)
     else:
         raise OptionError(
-            f"A {type(source).__name__} is not sound: give a path, bytes, a binary file object, or (array, sample_rate_hz)."
+            f"A {type(source).__name__} is no source: give a path, bytes, a binary file, or (array, sample_rate_hz)."
         )
     if not opened.head:
         opened.close()
@@ -189,11 +195,11 @@ def open_bytes(source: Source) -> ByteSource:
 
 
 def _open_path(path: str) -> BinaryIO:
-    if Path(path).is_dir() and path:
-        raise AudioIsFolderError(f"{path} is a folder where one recording was expected: give the files in it.")
     try:
         return cast(BinaryIO, Path(path).open("rb", buffering=0))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise AudioNotFoundError(f"No such file: {path!r}. The current folder is {Path.cwd()}.") from error
     except OSError as error:
+        if Path(path).is_dir():
+            raise AudioIsFolderError(f"{path} is a folder, not a recording: give the files in it.") from error
         raise AudioError(f"{path} may not be read: {error.strerror}.") from error

@@ -227,7 +227,9 @@ def _dying(after: Wave, decay: float) -> Wave:
 def _struck(after: Wave, partials_hz: Wave, levels: Wave, decays: Wave) -> Wave:
     """Return the partials of a struck body, each with a level and a decay."""
     partials = zip(partials_hz, levels, decays, strict=True)
-    return np.asarray(sum(level * _dying(after, decay) * np.sin(2 * np.pi * hz * after) for hz, level, decay in partials))
+    return np.asarray(
+        sum(level * _dying(after, decay) * np.sin(2 * np.pi * hz * after) for hz, level, decay in partials)
+    )
 
 
 def _noise(rng: np.random.Generator, seconds: float, *, low_hz: float, high_hz: float, slope: float = 0.0) -> Wave:

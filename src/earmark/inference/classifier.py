@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from earmark.audio.decode import Source, source_name
 from earmark.errors import EarmarkError, ModelError, OptionError
-from earmark.inference.events import EventTracker
+from earmark.inference.events import EventTracker, closed_events
 from earmark.inference.labels import select_labels
 from earmark.inference.parallel import ordered_map
 from earmark.inference.results import (
@@ -170,8 +170,7 @@ class Classifier:
         scan = self._scan(source, start, end)
         changes = [change for edges, outputs in scan for change in tracker.push(outputs.frames[0][:, chosen], edges)]
         changes += tracker.finish(scan.end_seconds)
-        events = sorted((change.event for change in changes if change.kind == "close"), key=lambda event: event.onset)
-        return EventsResult(events=tuple(events), **scan.facts(rule=asdict(rule), **_filters(allow, deny)))
+        return EventsResult(events=closed_events(changes), **scan.facts(rule=asdict(rule), **_filters(allow, deny)))
 
     def timeline(
         self,
@@ -305,7 +304,8 @@ def _filters(allow: Sequence[str], deny: Sequence[str]) -> dict[str, list[str]]:
 
 def _embeddings(outputs: Outputs) -> NDArray[np.float32]:
     assert outputs.embeddings is not None, "the card promises embeddings"
-    return outputs.embeddings[0]
+    embeddings: NDArray[np.float32] = outputs.embeddings[0]
+    return embeddings
 
 
 def _joined(

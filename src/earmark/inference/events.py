@@ -46,7 +46,7 @@ class _Progress:
     onset: float
     offset: float = 0.0
     score: float = 0.0
-    gap_score: float = 0.0  # highest after `offset`; counts once the gap is merged
+    gap_score: float = 0.0  # highest in the gaps so far; that after `offset` counts once it is merged
     announced: bool = False
 
     def change(self, kind: Literal["open", "close"], label: Label) -> EventChange:
@@ -132,8 +132,6 @@ class EventTracker:
         end_seconds : float, optional
             Where the sound ends, if that is later than the last edge that was pushed: a stream learns it only now.
         """
-        if end_seconds is not None:
-            self._spans[-1:, 1] = end_seconds
         changes = self._decide(len(self._scores))
         for column, progress in sorted(self._progress.items()):
             if end_seconds is not None and self._active[column]:
@@ -216,7 +214,6 @@ class EventTracker:
                 yield enough, run.column, progress.change("open", self._labels[run.column])
         progress.score = max(progress.score, run.peak)
         progress.offset = ends[run.stop - 1]
-        progress.gap_score = 0.0
 
     def _pause(self, run: _Run, ends: list[float]) -> Iterator[tuple[int, int, EventChange]]:
         """Close the event before a run of silence once the gap is too wide to merge."""

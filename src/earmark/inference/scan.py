@@ -38,7 +38,8 @@ class Scan:
         card = self._backend.card
         with open_audio(self._source, card.sample_rate, start=self._start, end=self._end) as self._reader:
             for segment, outputs in ordered_map(self._score, self._segments(self._reader), self._threads):
-                yield frame_edges(card, segment.first_frame, segment.frames, start=self._start), outputs
+                edges = frame_edges(card, segment.first_frame, segment.frames, start=self._start)
+                yield np.minimum(edges, self.end_seconds), outputs  # the last frame reaches beyond the sound
 
     def _score(self, segment: Segment) -> tuple[Segment, Outputs]:
         return segment, self._backend.run(segment.waveform[None])

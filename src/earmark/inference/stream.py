@@ -128,7 +128,7 @@ class Stream:
         for segment in segments:
             outputs = self._backend.run(segment.waveform[None])
             scores.append(outputs.frames[0][:, self._chosen])
-            span = frame_edges(self._backend.card, segment.first_frame, segment.frames)
+            span = np.minimum(frame_edges(self._backend.card, segment.first_frame, segment.frames), self.seconds)
             edges.append(span[1:])
             changes += self._tracker.push(scores[-1], span)
             self._last_edge = float(span[-1])

@@ -100,7 +100,8 @@ def frame_edges(card: ModelCard, first_frame: int, frames: int, *, start: float 
         Seconds.
     """
     margin = (card.frame_length_seconds - card.frame_hop_seconds) / 2
-    edges = start + margin + card.frame_hop_seconds * np.arange(first_frame, first_frame + frames + 1)
+    frame_numbers = np.arange(first_frame, first_frame + frames + 1, dtype=np.float64)
+    edges: NDArray[np.float64] = start + margin + card.frame_hop_seconds * frame_numbers
     if first_frame == 0:
         edges[0] = start
     return edges

@@ -111,7 +111,8 @@ def open_session(source: Path | bytes, *, device: str = "cpu", threads: int = 1,
     """
     import onnxruntime as ort
 
-    if PROVIDERS[device] not in ort.get_available_providers():
+    provider = PROVIDERS[device]
+    if provider not in ort.get_available_providers():
         raise DeviceError(
             f"device {device!r} is not available: this onnxruntime has {', '.join(ort.get_available_providers())}; "
             "install onnxruntime-gpu in its place and a CUDA driver, or use --device cpu"
@@ -125,10 +126,16 @@ def open_session(source: Path | bytes, *, device: str = "cpu", threads: int = 1,
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     name = "the model" if isinstance(source, bytes) else source.name
     try:
-        return ort.InferenceSession(source, options, providers=[PROVIDERS[device]])
+        # What a GPU has no kernel for falls back to the processor; the whole of it must not.
+        session = ort.InferenceSession(source, options, providers=list(dict.fromkeys([provider, PROVIDERS["cpu"]])))
     except _refusals() as error:
         reason = str(error).split(" : ")[-1].strip()
         raise ModelFormatError(f"{name} cannot be loaded by ONNX Runtime ({reason}); fetch or save it again") from error
+    if session.get_providers()[0] != provider:
+        raise DeviceError(
+            f"device {device!r} did not start: check its driver with the vendor's tool, or use --device cpu"
+        )
+    return session
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -1,0 +1,125 @@
+"""The command line: every command with its examples, and how a command ends."""
+
+import os
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from earmark.cli import check, classify, models
+from earmark.cli.messages import INTERRUPTED, complain, exit_status
+from earmark.errors import EarmarkError
+
+
+class Commands(TyperGroup):
+    """Commands whose errors end as one line and an exit status."""
+
+    def invoke(self, ctx: Any) -> None:
+        """Run the command that was asked for."""
+        try:
+            super().invoke(ctx)
+            sys.stdout.flush()
+        except EarmarkError as error:
+            complain(str(error))
+            raise typer.Exit(exit_status(error)) from error
+        except KeyboardInterrupt as error:
+            complain("stopped")
+            raise typer.Exit(INTERRUPTED) from error
+        except BrokenPipeError:  # who reads has seen enough, as `head` has
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _group(**settings: Any) -> typer.Typer:
+    return typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,  # or every --help would wait for rich
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **settings,
+    )
+
+
+def _add(group: typer.Typer, command: Callable[..., None], *examples: str, name: str | None = None) -> None:
+    """Add a command with examples at the end of its help."""
+    group.command(name, epilog=_examples(*examples))(command)
+
+
+def _examples(*lines: str) -> str:
+    return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from earmark import __version__
+
+        print(f"earmark {__version__}")
+        raise typer.Exit
+
+
+app = _group(cls=Commands)
+
+
+@app.callback(epilog=_examples("earmark classify rain.flac", "earmark events recordings/ --json > events.jsonl"))
+def earmark(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Label sound: what is heard in a recording or a live stream, when, and how surely."""
+
+
+_add(
+    app,
+    classify.classify,
+    "earmark classify rain.flac",
+    "earmark classify recordings/ --top-k 3 --json > tags.jsonl",
+    "earmark classify street.wav --allow '*siren*,Dog' --start 5 --end 15",
+)
+_add(
+    app,
+    classify.events,
+    "earmark events street.wav --on 0.4 --off 0.2 --merge-gap 0.5",
+    "earmark events recordings/ --format raven -o labels/",
+    "earmark events street.wav --allow 'Dog' --format csv -o dog.csv",
+)
+_add(
+    app,
+    classify.timeline,
+    "earmark timeline street.wav --allow 'Dog'",
+    "earmark timeline street.wav --format csv -o scores.csv",
+)
+_add(app, classify.embed, "earmark embed recordings/ -o recordings.npz", "earmark embed rain.flac -o rain.parquet")
+_add(app, check.check, "earmark check phone.wav", "earmark check recordings/ --strict --json")
+
+models_app = _group()
+app.add_typer(
+    models_app,
+    name="models",
+    help="List, fetch, import, verify and remove models.",
+    epilog=_examples("earmark models list"),
+)
+_add(models_app, models.list_models, "earmark models list", name="list")
+_add(models_app, models.info, "earmark models info yamnet", "earmark models info yamnet --labels | grep -i bird")
+_add(models_app, models.pull, "earmark models pull yamnet")
+_add(
+    models_app,
+    models.import_model,
+    "earmark models import yamnet_classification_int8.tflite",
+    "earmark models import my-model.onnx --name ours",
+    name="import",
+)
+_add(models_app, models.verify, "earmark models verify", "earmark models verify yamnet")
+_add(models_app, models.remove, "earmark models remove yamnet-int8")
+
+_add(app, models.verify, "earmark verify my-model.onnx", "earmark verify yamnet --json")
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
+    app()

@@ -1,0 +1,180 @@
+"""The commands that ask a model about recordings: classify, events, timeline, embed."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from typer import Option
+
+from earmark.cli import options
+from earmark.cli.batch import ask
+from earmark.cli.inputs import find_inputs
+from earmark.cli.options import label_entries
+from earmark.cli.rule import decision_rule
+
+if TYPE_CHECKING:
+    from earmark.inference.classifier import Classifier
+
+
+def classify(
+    files: options.Files,
+    *,
+    model: options.Model = options.DEFAULT_MODEL,
+    top_k: Annotated[
+        int, Option("--top-k", min=0, metavar="N", help="At most so many labels of each recording; 0 for all.")
+    ] = 5,
+    threshold: Annotated[
+        float, Option("--threshold", min=0.0, max=1.0, metavar="SCORE", help="Only labels that score this or more.")
+    ] = 0.0,
+    allow: options.Allow = None,
+    deny: options.Deny = None,
+    start: options.Start = 0.0,
+    end: options.End = None,
+    aggregate: Annotated[
+        Literal["mean", "max"],
+        Option("--aggregate", help="How the segments of a long recording make one score: their mean, or the highest."),
+    ] = "mean",
+    threads: options.Threads = None,
+    device: options.Device = "cpu",
+    form: options.Format = None,
+    as_json: options.Json = False,
+    output: options.Output = None,
+) -> None:
+    """Say what is heard in each recording: the labels that score highest.
+
+    A folder stands for the sound and video files in it and in the folders inside it. A recording that cannot be read
+    is reported at the end, and the others are done.
+    """
+    from earmark.cli.output import choose_writer
+    from earmark.inference.results import ClipResult
+
+    inputs = find_inputs(files)
+    writer = choose_writer(ClipResult, inputs, output, form, as_json=as_json)
+    classifier = _load(model, threads, device)
+    ask(
+        classifier.classify_many,
+        inputs,
+        writer,
+        top_k=top_k,
+        threshold=threshold,
+        allow=label_entries(allow, classifier.card),
+        deny=label_entries(deny, classifier.card),
+        start=start,
+        end=end,
+        aggregate=aggregate,
+    )
+
+
+def events(
+    files: options.Files,
+    *,
+    model: options.Model = options.DEFAULT_MODEL,
+    on: options.On = None,
+    off: options.Off = None,
+    smoothing: options.Smoothing = None,
+    min_duration: options.MinDuration = None,
+    merge_gap: options.MergeGap = None,
+    rule: options.RuleFile = None,
+    allow: options.Allow = None,
+    deny: options.Deny = None,
+    start: options.Start = 0.0,
+    end: options.End = None,
+    threads: options.Threads = None,
+    device: options.Device = "cpu",
+    form: options.EventFormat = None,
+    as_json: options.Json = False,
+    output: options.Output = None,
+) -> None:
+    """Say what is heard when, in each recording.
+
+    An event has a label, an onset, an offset and the highest score in between. How scores become events is the
+    decision rule in the model's card; the options change single numbers of it.
+    """
+    from earmark.cli.output import choose_writer
+    from earmark.inference.results import EventsResult
+
+    inputs = find_inputs(files)
+    writer = choose_writer(EventsResult, inputs, output, form, as_json=as_json)
+    classifier = _load(model, threads, device)
+    ask(
+        classifier.events_many,
+        inputs,
+        writer,
+        rule=decision_rule(
+            classifier.card.decision,
+            rule,
+            on=on,
+            off=off,
+            smoothing_seconds=smoothing,
+            min_duration_seconds=min_duration,
+            merge_gap_seconds=merge_gap,
+        ),
+        allow=label_entries(allow, classifier.card),
+        deny=label_entries(deny, classifier.card),
+        start=start,
+        end=end,
+    )
+
+
+def timeline(
+    files: options.Files,
+    *,
+    model: options.Model = options.DEFAULT_MODEL,
+    allow: options.Allow = None,
+    deny: options.Deny = None,
+    start: options.Start = 0.0,
+    end: options.End = None,
+    threads: options.Threads = None,
+    device: options.Device = "cpu",
+    form: options.TimelineFormat = None,
+    as_json: options.Json = False,
+    output: options.Output = None,
+) -> None:
+    """Give the score of every label at every moment of each recording.
+
+    The table shows the highest of each frame; the other formats hold all.
+    """
+    from earmark.cli.output import choose_writer
+    from earmark.inference.results import TimelineResult
+
+    inputs = find_inputs(files)
+    writer = choose_writer(TimelineResult, inputs, output, form, as_json=as_json)
+    classifier = _load(model, threads, device)
+    ask(
+        classifier.timeline_many,
+        inputs,
+        writer,
+        allow=label_entries(allow, classifier.card),
+        deny=label_entries(deny, classifier.card),
+        start=start,
+        end=end,
+    )
+
+
+def embed(
+    files: options.Files,
+    *,
+    model: options.Model = options.DEFAULT_MODEL,
+    start: options.Start = 0.0,
+    end: options.End = None,
+    threads: options.Threads = None,
+    device: options.Device = "cpu",
+    form: options.Format = None,
+    as_json: options.Json = False,
+    output: options.ArrayOutput = None,
+) -> None:
+    """Give what the model knows of each frame before it chooses labels.
+
+    An .npz file holds embeddings, onset, offset and file_index for each frame, and files, seconds and notes for each
+    recording. A .parquet file has a row for each frame.
+    """
+    from earmark.cli.output import choose_writer
+    from earmark.inference.results import EmbeddingResult
+
+    inputs = find_inputs(files)
+    writer = choose_writer(EmbeddingResult, inputs, output, form, as_json=as_json)
+    ask(_load(model, threads, device).embed_many, inputs, writer, start=start, end=end)
+
+
+def _load(model: str, threads: int | None, device: str) -> "Classifier":
+    from earmark.inference.classifier import Classifier
+
+    return Classifier.load(model, threads=threads, device=device)

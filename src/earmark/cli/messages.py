@@ -1,0 +1,33 @@
+"""What goes to standard error: one line for each thing that went wrong."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from earmark.errors import EarmarkError, OptionError
+
+if TYPE_CHECKING:
+    from earmark.inference.results import Failure
+
+INPUT_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+"""Exit statuses; 0 where all went well."""
+
+
+def complain(message: str) -> None:
+    """Print one line about what went wrong."""
+    from earmark.inference.formats.escape import one_line
+
+    print(f"earmark: {one_line(message)}", file=sys.stderr)
+
+
+def exit_status(error: EarmarkError) -> int:
+    """Return the exit status that an error asks for."""
+    return WRONG_USAGE if isinstance(error, OptionError) else INPUT_FAILED
+
+
+def report_failures(failures: "list[Failure]", inputs: int) -> None:
+    """Print a line for each input that failed and, where there were several inputs, how many did."""
+    for failure in failures:
+        message = str(failure.error)
+        complain(message if failure.file in message else f"{failure.file}: {message}")
+    if failures and inputs > 1:
+        complain(f"{len(failures)} of {inputs} inputs failed")

@@ -42,12 +42,12 @@ class ArrayDecoder:
                 f"The array of (array, sample_rate_hz) is a {type(samples).__name__}: give a numpy array."
             )
         self.rate_hz = checked_rate_hz(rate_hz, "the array")
-        self._samples = _as_columns(samples)
-        self.channels = self._samples.shape[1]
+        self._columns = _as_columns(samples)
+        self.channels = self._columns.shape[1]
         self.codec = samples.dtype.name
-        self.position, self._stop = 0, len(samples)
+        self.position, self.samples = 0, len(samples)
         self.claimed_seconds: float | None = len(samples) / self.rate_hz
-        to_float32(self._samples[:0])  # refuses a type without a full scale now, not at the first block
+        to_float32(self._columns[:0])  # refuses a type without a full scale now, not at the first block
 
     @classmethod
     def of(cls, source: Any) -> "ArrayDecoder":
@@ -58,18 +58,12 @@ class ArrayDecoder:
             raise OptionError(f"A tuple of {len(source)} is not sound: give the pair (array, sample_rate_hz).")
         return cls(*source)
 
-    @property
-    def finished(self) -> bool:
-        """Whether all that there is, or all that was asked for, was given out."""
-        return self.position >= self._stop
-
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Yield samples as `Decoder.blocks` says."""
-        if stop is not None:
-            self._stop = min(stop, self._stop)
-        for begin in range(start, self._stop, block_samples):
-            self.position = min(begin + block_samples, self._stop)
-            yield to_float32(self._samples[begin : self.position])
+        stop = self.samples if stop is None else min(stop, self.samples)
+        for begin in range(start, stop, block_samples):
+            self.position = min(begin + block_samples, stop)
+            yield to_float32(self._columns[begin : self.position])
 
     def close(self) -> None:
         """Do nothing: there is no file."""

@@ -11,8 +11,9 @@ _BAND_HZ = 250.0
 # An edge is a fall by this much from two bands to everything above. Of 400 ESC-50 clips 2 have one (they were telephone
 # recordings before somebody resampled them; the next is at 20 dB), of the same clips sent over a telephone line 399.
 _EDGE_DB = 30.0
-# Below 2.5 kHz sounds may well end by themselves; an edge near the model's own limit takes nothing away from it.
-_LOWEST_EDGE_HZ = 2500.0
+# Below 2.5 kHz sounds may well end by themselves. Above 8 kHz it is MP3 and its like that cut, and near the model's own
+# limit a cut takes nothing away from it.
+_LOWEST_EDGE_HZ, _HIGHEST_EDGE_HZ = 2500.0, 8000.0
 _HIGHEST_EDGE_SHARE = 0.7
 
 _FEWEST_BANDS = 5
@@ -58,7 +59,8 @@ class Bandwidth:
         below_db = np.minimum(levels_db[:-4], levels_db[1:-3])
         above_db = np.maximum.accumulate(levels_db[::-1])[::-1][4:]
         edges_hz = np.arange(3, bands - 1) * _BAND_HZ
-        possible = (edges_hz >= _LOWEST_EDGE_HZ) & (edges_hz <= _HIGHEST_EDGE_SHARE * self._limit_hz)
+        highest_hz = min(_HIGHEST_EDGE_HZ, _HIGHEST_EDGE_SHARE * self._limit_hz)
+        possible = (edges_hz >= _LOWEST_EDGE_HZ) & (edges_hz <= highest_hz)
         falls_db = np.where(possible, below_db - above_db, -np.inf)
         best = int(falls_db.argmax())
         return float(edges_hz[best]) if falls_db[best] >= _EDGE_DB else None

@@ -45,7 +45,7 @@ class Container:
     needs_seeking : bool
         Whether it must be written to disk before it can be decoded: a stream with its index at the end.
     exact_duration : bool
-        False when FFmpeg's duration would be an estimate from the bit rate.
+        False when FFmpeg's duration would be an estimate, or that of a part.
     """
 
     libsndfile: bool = False
@@ -65,7 +65,12 @@ def examine(source: ByteSource) -> Container:
     if head.startswith(b"OggS"):
         ogg = examine_ogg(source)
         readable = ogg.vorbis and not ogg.chained
-        return Container(libsndfile=readable, ended=ogg.ended, intact_samples=ogg.intact_samples)
+        return Container(
+            libsndfile=readable,
+            ended=ogg.ended,
+            intact_samples=ogg.intact_samples,
+            exact_duration=not ogg.chained,
+        )
     if _is_mpeg_audio(head):
         return _examine_mpeg(source)
     if head.startswith(_SNDFILE_STARTS) or head[8:12] in _SNDFILE_FORMS.get(head[:4], ()):
@@ -108,4 +113,6 @@ def _examine_chunks(source: ByteSource) -> Container:
         return Container(libsndfile=True)
     share = chunk.claimed_bytes / chunk.held_bytes if chunk.claimed_bytes and chunk.held_bytes else None
     readable = not chunk.continues and chunk.codec_tag not in _MPEG_IN_WAV
-    return Container(libsndfile=readable, claimed_share=share, continues=chunk.continues)
+    return Container(
+        libsndfile=readable, claimed_share=share, continues=chunk.continues, exact_duration=not chunk.continues
+    )

@@ -159,8 +159,8 @@ class AudioReader:
         self._samples = 0
         self._read = False
         self._doctor = Doctor(self.source_rate_hz, sample_rate_hz)
-        if decoder.claimed_seconds is not None and self._start >= round(decoder.claimed_seconds * self.source_rate_hz):
-            raise self._nothing_there(decoder.claimed_seconds)
+        if decoder.samples is not None and self._start >= decoder.samples:
+            raise self._nothing_there(decoder.samples / self.source_rate_hz)
 
     @property
     def duration_seconds(self) -> float | None:
@@ -221,7 +221,7 @@ class AudioReader:
         given = 0
         try:
             for mono in self._mono_blocks():
-                block = resampler.feed(mono, last=self._decoder.finished)
+                block = resampler.feed(mono, last=self._is_last())
                 given += len(block)
                 if len(block):
                     yield block
@@ -234,6 +234,10 @@ class AudioReader:
                 )
         finally:
             self.close()
+
+    def _is_last(self) -> bool:
+        ends = [end for end in (self._stop, self._decoder.samples) if end is not None]
+        return bool(ends) and self._decoder.position >= min(ends)
 
     def _mono_blocks(self) -> Iterator[NDArray[np.float32]]:
         blocks = self._decoder.blocks(self._start, self._stop, self._block_samples)

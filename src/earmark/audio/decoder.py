@@ -38,8 +38,8 @@ class Decoder(Protocol):
     broken: bool
 
     @property
-    def finished(self) -> bool:
-        """Whether it is certain that no block follows."""
+    def samples(self) -> int | None:
+        """How many there are up to the end or the first damage; None if only decoding can tell."""
         ...
 
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:

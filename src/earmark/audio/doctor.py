@@ -191,8 +191,12 @@ class Doctor:
 
 def _clipped(block: NDArray[np.float32]) -> int:
     """Count the samples at full scale that repeat the one before: a wave that turns around does not stay."""
-    rows, columns = np.nonzero(np.abs(block[1:]) >= _CLIPPED_LEVEL)
-    return int(np.count_nonzero(block[rows, columns] == block[rows + 1, columns]))
+    values = block.ravel(order="K")
+    step = block.shape[1] if block.strides[0] > block.strides[1] else 1  # to the next sample of the same channel
+    count = 0
+    for loud in (np.flatnonzero(values[step:] >= _CLIPPED_LEVEL), np.flatnonzero(values[step:] <= -_CLIPPED_LEVEL)):
+        count += int(np.count_nonzero(values[loud] == values[loud + step]))
+    return count
 
 
 def _in_db(magnitude: float) -> float:

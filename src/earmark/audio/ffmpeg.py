@@ -48,6 +48,7 @@ class FFmpegDecoder:
         If FFmpeg does not know the format, or finds no sound track, or no sound in it.
     """
 
+    samples: int | None = None
     slack_seconds = 0.1  # padding of the codec, and the rounding of timestamps
 
     def __init__(self, source: ByteSource, container: Container) -> None:
@@ -137,6 +138,8 @@ class FFmpegDecoder:
             try:
                 frames = packet.decode()
             except av.FFmpegError:
+                if b"ID3" in bytes(packet):  # between joined MP3 files
+                    continue
                 if self._rate_hz is not None:
                     self.broken = True
                     return
@@ -184,11 +187,6 @@ class FFmpegDecoder:
             while fifo.samples >= block_samples:
                 yield from _columns(fifo.read(block_samples))
         yield from _columns(fifo.read())
-
-    @property
-    def finished(self) -> bool:
-        """Never certain before the end is met."""
-        return False
 
     def close(self) -> None:
         """Let go of the file."""

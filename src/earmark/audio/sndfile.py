@@ -47,29 +47,22 @@ class SndfileDecoder:
         self.slack_seconds = 0.001  # codecs in blocks round their length up
         self.position = 0
         intact = container.intact_samples
-        self._stop = self._file.frames if intact is None else min(intact, self._file.frames)
+        self.samples: int = self._file.frames if intact is None else min(intact, self._file.frames)
         self.broken = intact is not None or not container.ended
 
     def _open(self) -> Any:
         self._source.seek(0)
         return soundfile.SoundFile(self._source.path or self._source)
 
-    @property
-    def finished(self) -> bool:
-        """Whether all that libsndfile announced, or all that was asked for, was read."""
-        return self.position >= self._stop
-
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
-        """Yield samples as `Decoder.blocks` says; every format that comes here seeks to the exact sample."""
-        if stop is not None:
-            self._stop = min(stop, self._stop)
+        """Yield samples as `Decoder.blocks` says."""
+        stop = self.samples if stop is None else min(stop, self.samples)
         try:
-            if start:
-                self.position = self._file.seek(min(start, self._stop))
-            yield from self._read(self._stop, block_samples)
+            self._skip(min(start, stop), block_samples)
+            yield from self._read(stop, block_samples)
         except soundfile.LibsndfileError:
             self.broken = True
-            yield from self._up_to_damage(max(start, self.position), block_samples)
+            yield from self._up_to_damage(max(start, self.position), stop, block_samples)
 
     def _read(self, stop: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
         while self.position < stop:
@@ -81,15 +74,22 @@ class SndfileDecoder:
             self.position += len(block)
             yield block
 
-    def _up_to_damage(self, start: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
+    def _skip(self, start: int, block_samples: int) -> None:
+        if self.codec == "vorbis":  # in the last page libsndfile seeks to a neighbour, so decode and drop
+            for _ in self._read(start, block_samples):
+                pass
+        elif start:
+            self.position = self._file.seek(start)
+
+    def _up_to_damage(self, start: int, stop: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Decode again from the beginning, because seeking may fail in a damaged file, and yield what is sound."""
         self._file.close()
         self._file = self._open()
         self.position = 0
         with contextlib.suppress(soundfile.LibsndfileError):
-            for _ in self._read(min(start, self._stop), block_samples):
+            for _ in self._read(min(start, stop), block_samples):
                 pass
-            yield from self._read(self._stop, _DAMAGE_STEP_SAMPLES)
+            yield from self._read(stop, _DAMAGE_STEP_SAMPLES)
 
     def close(self) -> None:
         """Let go of the file."""

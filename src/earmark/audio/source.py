@@ -66,21 +66,16 @@ class ByteSource:
         self._failure: Exception | None = None
         self.title, self.path = title, path
         self._seekable = _can_seek(file)
-        self.size: int | None = self.seek(0, os.SEEK_END) if self._seekable else None
         # A buffered reader waits for all the bytes it is asked for; a stream should give what it has.
         self._read = file.read if self._seekable else getattr(file, "read1", file.read)
         self._pending = b""
-        self.head = self._peek()
-
-    def _peek(self) -> bytes:
+        self.size: int | None = self.seek(0, os.SEEK_END) if self._seekable else None
         self.rewind()
-        head = self.read_exactly(HEAD_BYTES)
-        self.raise_failure()
+        self.head = self.read_exactly(HEAD_BYTES)
         if self._seekable:
             self.rewind()
         else:
-            self._pending = head
-        return head
+            self._pending = self.head
 
     def rewind(self) -> None:
         """Go back to the first byte, where that is possible."""
@@ -156,7 +151,7 @@ class ByteSource:
 
 def _can_seek(file: BinaryIO) -> bool:
     seekable = getattr(file, "seekable", None)
-    return bool(seekable()) if seekable is not None else hasattr(file, "seek") and hasattr(file, "tell")
+    return hasattr(file, "seek") and hasattr(file, "tell") if seekable is None else bool(seekable())
 
 
 def open_bytes(source: Source) -> ByteSource:
@@ -183,15 +178,23 @@ def open_bytes(source: Source) -> ByteSource:
     elif isinstance(source, bytes | bytearray | memoryview):
         opened = ByteSource(io.BytesIO(source), title, owned=True)
     elif hasattr(source, "read"):
-        opened = ByteSource(cast(BinaryIO, source), title, owned=False)
+        opened = _borrowed(cast(BinaryIO, source), title)
     else:
         raise OptionError(
             f"A {type(source).__name__} is no source: give a path, bytes, a binary file, or (array, sample_rate_hz)."
         )
     if not opened.head:
         opened.close()
+        opened.raise_failure()
         raise EmptyAudioError(f"{title} is empty (0 bytes): record, copy or download it again.")
     return opened
+
+
+def _borrowed(file: BinaryIO, title: str) -> ByteSource:
+    try:
+        return ByteSource(file, title, owned=False)
+    except (OSError, ValueError) as error:  # such as a closed file
+        raise AudioError(f"{title} may not be read: {error}.") from error
 
 
 def _open_path(path: str) -> BinaryIO:
@@ -200,6 +203,6 @@ def _open_path(path: str) -> BinaryIO:
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise AudioNotFoundError(f"No such file: {path!r}. The current folder is {Path.cwd()}.") from error
     except OSError as error:
-        if Path(path).is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where the folder above may not be read
             raise AudioIsFolderError(f"{path} is a folder, not a recording: give the files in it.") from error
         raise AudioError(f"{path} may not be read: {error.strerror}.") from error

@@ -39,7 +39,7 @@ class Passage(NamedTuple):
 
 
 def scene(rng: np.random.Generator) -> tuple[NDArray[np.float32], list[Passage]]:
-    """Make a recording of about half a minute: a voice where espeak-ng is installed, then one sound after the other.
+    """Make a recording of about 40 s: a voice where espeak-ng is installed, then one sound after the other.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def voice(text: str = SENTENCE) -> Wave | None:
 
 
 def _bird(rng: np.random.Generator, seconds: float) -> Wave:
-    """Phrases of short whistles around 4 kHz, each of which glides and warbles."""
+    """Sing like a bird: phrases of short whistles around 4 kHz, each of which glides and warbles."""
     time = _time(seconds)
     wave = np.zeros_like(time)
     at = 0.1
@@ -100,7 +100,7 @@ def _bird(rng: np.random.Generator, seconds: float) -> Wave:
 
 
 def _whistling(rng: np.random.Generator, seconds: float) -> Wave:
-    """A tune through pursed lips: almost a sine, with vibrato, and breath around it."""
+    """Whistle a tune: almost a sine, with vibrato, and breath around it."""
     tune_hz = np.array([1400, 1570, 1760, 1400, 1320, 1570, 1200, 1400])
     time = _time(seconds)
     notes = time / seconds * len(tune_hz)
@@ -114,7 +114,7 @@ def _whistling(rng: np.random.Generator, seconds: float) -> Wave:
 
 
 def _bell(rng: np.random.Generator, seconds: float) -> Wave:
-    """Strokes on a bell: inharmonic partials (hum, prime, tierce, quint, nominal), high ones gone first."""
+    """Strike a bell: inharmonic partials (hum, prime, tierce, quint, nominal), high ones gone first."""
     ratios = np.array([0.5, 0.503, 1, 1.2, 1.5, 2, 2.02, 2.67, 3, 4.1, 5.4, 6.8, 8.2])
     levels = np.array([0.4, 0.3, 0.9, 0.8, 0.3, 1, 0.5, 0.6, 0.5, 0.6, 0.4, 0.3, 0.25])
     decays = np.array([0.4, 0.4, 0.9, 1, 1.5, 1.2, 1.2, 2.5, 2.5, 3.5, 5, 7, 9])
@@ -127,7 +127,7 @@ def _bell(rng: np.random.Generator, seconds: float) -> Wave:
 
 
 def _telephone(rng: np.random.Generator, seconds: float) -> Wave:
-    """The bell of an old telephone: a hammer between two gongs, 20 strokes a second."""
+    """Ring like an old telephone: a hammer between two gongs, 20 strokes a second."""
     gongs_hz = np.array([[1450, 2210, 3990, 5230], [1700, 2570, 4620, 6030]])
     levels, decays = np.array([1, 0.7, 0.6, 0.4]), 9 * np.sqrt(np.arange(1, 5))
     time = _time(seconds)
@@ -138,13 +138,13 @@ def _telephone(rng: np.random.Generator, seconds: float) -> Wave:
 
 
 def _siren(rng: np.random.Generator, seconds: float) -> Wave:
-    """A police car's yelp: three upward sweeps a second through an overdriven horn."""
+    """Yelp like a police car: three upward sweeps a second through an overdriven horn."""
     sweep_hz = 600 + 900 * (3 * _time(seconds) % 1)
     return _in_room(rng, np.tanh(2 * _tone(sweep_hz, 1, 0.4, 0.3, 0.15)), 0.4, 0.25)
 
 
 def _horn(rng: np.random.Generator, seconds: float) -> Wave:
-    """A car's two horns, about a third apart, blown twice."""
+    """Blow a car's two horns, about a third apart, twice."""
     time = _time(seconds)
     horns = sum(_tone(np.full_like(time, hz), 1, 0.9, 0.8, 0.7, 0.5, 0.4, 0.3, 0.2) for hz in (420.0, 500.0))
     blown = (time % (seconds / 2)) < 0.85 * seconds / 2
@@ -152,14 +152,14 @@ def _horn(rng: np.random.Generator, seconds: float) -> Wave:
 
 
 def _helicopter(rng: np.random.Generator, seconds: float) -> Wave:
-    """Low noise chopped by the blades of a rotor, 13 a second."""
+    """Chop low noise with the blades of a rotor, 13 a second."""
     blades = np.exp(-5 * (13 * _time(seconds) % 1))
     chopped = np.tanh(6 * blades * _noise(rng, seconds, low_hz=60, high_hz=900, slope=0.6))
     return _in_room(rng, chopped + 0.1 * _noise(rng, seconds, low_hz=300, high_hz=3000), 0.1, 0.1)
 
 
 def _drum_machine(rng: np.random.Generator, seconds: float) -> Wave:
-    """Bass drum, snare and hi-hat in four-four time, 100 beats a minute."""
+    """Beat bass drum, snare and hi-hat in four-four time, 100 beats a minute."""
     time = _time(seconds)
     wave = np.zeros_like(time)
     for step, at in enumerate(np.arange(0.05, seconds - 0.1, 0.15)):
@@ -174,12 +174,12 @@ def _drum_machine(rng: np.random.Generator, seconds: float) -> Wave:
 
 
 def _waterfall(rng: np.random.Generator, seconds: float) -> Wave:
-    """Steady noise, most of it from 500 Hz to 7 kHz."""
+    """Rush like falling water: steady noise, most of it from 500 Hz to 7 kHz."""
     return _noise(rng, seconds, low_hz=500, high_hz=7000, slope=0.5)
 
 
 def _drops(rng: np.random.Generator, seconds: float) -> Wave:
-    """Drops into water: each traps a bubble, whose tone rises as it dies."""
+    """Drip into water: each drop traps a bubble, whose tone rises as it dies."""
     time = _time(seconds)
     wave = np.zeros_like(time)
     for at in np.arange(0.1, seconds - 0.2, 0.45):
@@ -189,7 +189,7 @@ def _drops(rng: np.random.Generator, seconds: float) -> Wave:
 
 
 def _sine(_: np.random.Generator, seconds: float) -> Wave:
-    """Concert pitch."""
+    """Hold concert pitch."""
     return np.asarray(np.sin(2 * np.pi * 440 * _time(seconds)))
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -25,11 +25,17 @@ class Commands(TyperGroup):
         except EarmarkError as error:
             complain(str(error))
             raise typer.Exit(exit_status(error)) from error
-        except KeyboardInterrupt as error:
+        except KeyboardInterrupt:
             complain("stopped")
-            raise typer.Exit(INTERRUPTED) from error
+            _leave(INTERRUPTED)
         except BrokenPipeError:  # who reads has seen enough, as `head` has
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _leave(0)
+
+
+def _leave(status: int) -> NoReturn:
+    """End now, without waiting for threads that are in the middle of a long recording."""
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _group(**settings: Any) -> typer.Typer:

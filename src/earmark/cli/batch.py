@@ -55,7 +55,7 @@ def ask(
                 failures.append(answer)
             yield answer
 
-    with ProgressBar(count_files, total=len(inputs)) as bar:
+    with ProgressBar(count_files, total=len(inputs) if len(inputs) > 1 else None) as bar:
         writer.write(bar.count(in_order(), until_first=writer.on_screen))
     report_failures(failures, len(inputs))
     if failures:

@@ -159,9 +159,10 @@ def _status_lines(status: "ModelStatus") -> Iterator[str]:
 
 
 def _fact_lines(facts: dict[str, Any]) -> Iterator[str]:
-    """Yield what `Hub.info` knows, a line or paragraph each; test signals and weights' digests are for programs."""
+    """Yield what `Hub.info` knows and people want to know, each with its name before it."""
+    layout = textwrap.TextWrapper(_WIDTH, subsequent_indent=" " * 15, break_long_words=False, break_on_hyphens=False)
     for name, value in _readable(facts).items():
-        yield from textwrap.wrap(f"{name:15}{value}", _WIDTH, subsequent_indent=" " * 15)
+        yield from layout.wrap(f"{name:15}{value}")
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, str]:
@@ -175,7 +176,8 @@ def _readable(facts: dict[str, Any]) -> dict[str, str]:
             "licence": source["licence"],
             "citation": source["citation"],
         }
-    rule = ", ".join(f"{name} {value}" for name, value in facts["decision"].items() if name != "classes")
+    rule = facts["decision"]
+    seconds = {name.removesuffix("_seconds").replace("_", " "): rule[name] for name in rule if "_seconds" in name}
     return {
         "name": f"{facts['name']} {facts['version']}",
         "file": f"{facts['path']} ({_megabytes(facts['size_bytes'])})",
@@ -184,7 +186,8 @@ def _readable(facts: dict[str, Any]) -> dict[str, str]:
         "takes": f"{facts['sample_rate']} Hz, mono",
         "frames": f"{facts['frame_length_seconds']:g} s long, one every {facts['frame_hop_seconds']:g} s",
         "embeddings": f"{facts['embedding_size']} numbers a frame" if facts["embedding_size"] else "none",
-        "decision rule": rule,
+        "events": f"on {rule['on']:g}, off {rule['off']:g}"
+        + "".join(f", {name} {value:g} s" for name, value in seconds.items() if value),
         **{name: facts[name.replace(" ", "_")] for name in _PROSE if facts[name.replace(" ", "_")]},
     }
 

@@ -68,14 +68,14 @@ class ProgressBar:
 
     def _show(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
         with self._lock:
             if self._timer.finished.is_set():
                 return  # cancelled while rich was loading
-            columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._bar.add_task("")
+            self._bar.add_task("", total=None)
             self._refresh()
             self._bar.start()
 
@@ -86,8 +86,8 @@ class ProgressBar:
 
 
 def count_files(done: int, total: int | None, seconds: float) -> str:
-    """Return such as ``120 of 2000 files, 31.2 a second``."""
-    return f"{done} of {total} files, {done / seconds:.1f} a second"
+    """Return such as ``120 of 2000 files, 31.2 a second``; of one file nobody knows how much is done."""
+    return "analysing" if total is None else f"{done} of {total} files, {done / seconds:.1f} a second"
 
 
 def count_bytes(done: int, total: int | None, seconds: float) -> str:

@@ -1,5 +1,6 @@
 """A picture of a recording for a paper or a wall: waveform, spectrogram, classes and events on one axis of time."""
 
+import importlib.util
 import math
 import os
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SUFFIXES", "Layout", "draw", "save_picture"]
+__all__ = ["SUFFIXES", "Layout", "check_picture", "draw", "save_picture"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
 """Of the files that `save_picture` writes."""
@@ -37,7 +38,7 @@ class Layout:
     Parameters
     ----------
     top_k : int
-        Classes in the timeline, by their mean score; and labels of events, by how long they sound. At least 1.
+        Classes in the timeline, and classes with events: those of the highest mean score. At least 1.
     width_inches : float
         Of the whole picture.
     height_inches : float, optional
@@ -68,6 +69,22 @@ class Layout:
             )
 
 
+def check_picture(path: str | os.PathLike[str]) -> None:
+    """Refuse what `save_picture` could not write, before a long recording is looked at.
+
+    Raises
+    ------
+    OptionError
+        If the name does not end in one of `SUFFIXES`.
+    MissingExtraError
+        Without Matplotlib (extra ``plot``).
+    """
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise OptionError(f"{os.fspath(path)} is not the name of a picture: let it end in {', '.join(SUFFIXES)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError.for_extra("plot", "matplotlib", "a picture")
+
+
 def save_picture(view: Overview, path: str | os.PathLike[str], layout: Layout | None = None) -> None:
     """Draw a recording and write the picture, the same bytes for the same view.
 
@@ -81,27 +98,23 @@ def save_picture(view: Overview, path: str | os.PathLike[str], layout: Layout | 
 
     Raises
     ------
-    OptionError
-        For another suffix.
+    OptionError, MissingExtraError
+        As `check_picture`.
     OutputError
         If the file cannot be written.
-    MissingExtraError
-        Without Matplotlib (extra ``plot``).
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise OptionError(f"{path} ends in {path.suffix!r}; a picture ends in {', '.join(SUFFIXES)}")
-    layout = layout or Layout()
-    figure = draw(view, layout)
+    check_picture(path)
     from matplotlib import rc_context
 
+    layout = layout or Layout()
+    figure = draw(view, layout)
     # Dates and random ids would make each file another; TrueType keeps text in a PDF selectable.
-    dates = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    undated = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[Path(path).suffix.lower()]
     try:
         with rc_context({"svg.hashsalt": "earmark", "pdf.fonttype": 42}):
-            figure.savefig(path, dpi=layout.dpi, metadata=dates[path.suffix.lower()])
+            figure.savefig(path, dpi=layout.dpi, metadata=undated)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        raise OutputError(f"cannot write {os.fspath(path)}: {error.strerror}") from error
 
 
 def draw(view: Overview, layout: Layout) -> "Figure":
@@ -115,18 +128,11 @@ def draw(view: Overview, layout: Layout) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        With its axes ``waveform``, ``spectrogram``, ``classes``, ``events`` and two colour bars, by their labels.
-
-    Raises
-    ------
-    MissingExtraError
-        Without Matplotlib (extra ``plot``).
+        With axes labelled ``waveform``, ``spectrogram``, ``classes``, ``events``, ``level scale`` and ``score scale``.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError.for_extra("plot", "matplotlib", "a picture") from error
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     classes, sounding = _classes(view, layout.top_k), _sounding(view, layout.top_k)
     rows = [_WAVE_INCHES, _SPECTRUM_INCHES, len(classes) * _ROW_INCHES, max(1, len(sounding)) * _ROW_INCHES]
     height = layout.height_inches or sum(rows) + _MARGIN_INCHES
@@ -148,17 +154,18 @@ _PARTS = ("waveform", "spectrogram", "classes", "events")
 
 def _classes(view: Overview, top_k: int) -> list[int]:
     """Return the classes of the highest mean score."""
-    return _by_onset(view, np.argsort(-view.mean_scores, kind="stable")[:top_k].tolist())
+    return _by_onset(view, _ranked(view)[:top_k])
 
 
 def _sounding(view: Overview, top_k: int) -> list[int]:
-    """Return the classes whose events last longest together."""
-    columns = {label.id: index for index, label in enumerate(view.labels)}
-    seconds: dict[int, float] = {}
-    for event in view.result.events:
-        column = columns[event.id]
-        seconds[column] = seconds.get(column, 0.0) + event.offset - event.onset
-    return _by_onset(view, sorted(seconds, key=lambda column: -seconds[column])[:top_k])
+    """Return those classes that have events, of the highest mean score."""
+    ids = {event.id for event in view.result.events}
+    return _by_onset(view, [column for column in _ranked(view) if view.labels[column].id in ids][:top_k])
+
+
+def _ranked(view: Overview) -> list[int]:
+    order: list[int] = np.argsort(-view.mean_scores, kind="stable").tolist()
+    return order
 
 
 def _by_onset(view: Overview, columns: list[int]) -> list[int]:

@@ -1,0 +1,155 @@
+"""The command that follows live sound."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from typer import Argument, Option
+
+from earmark.cli import options
+from earmark.cli.messages import complain
+from earmark.cli.options import label_entries
+from earmark.cli.rule import decision_rule
+
+if TYPE_CHECKING:
+    from earmark.audio.check import Finding
+    from earmark.cli.liveview import View
+    from earmark.inference.hookrunner import HookRunner
+    from earmark.inference.hooks import Hook
+    from earmark.inference.listening import Listening
+
+
+def listen(
+    source: Annotated[
+        str | None, Argument(metavar="[-|FILE]", help="Standard input, or a recording; by default the microphone.")
+    ] = None,
+    *,
+    device_name: Annotated[
+        str | None, Option("--device-name", metavar="MIC", help="Which microphone: a part of its name, or its number.")
+    ] = None,
+    rate: Annotated[
+        int | None, Option("--rate", metavar="HERTZ", help="Standard input is raw PCM of this sample rate.")
+    ] = None,
+    channels: Annotated[int, Option("--channels", min=1, metavar="N", help="Of raw PCM.")] = 1,
+    pcm: Annotated[Literal["s16le", "f32le"], Option("--pcm", help="Samples of raw PCM.")] = "s16le",
+    realtime: Annotated[bool, Option("--realtime", help="Play FILE as a microphone would hear it.")] = False,
+    duration: Annotated[
+        float | None, Option("--duration", min=0.1, metavar="SECONDS", help="Listen no longer than this.")
+    ] = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    allow: options.Allow = None,
+    deny: options.Deny = None,
+    on: options.On = None,
+    off: options.Off = None,
+    smoothing: options.Smoothing = None,
+    min_duration: options.MinDuration = None,
+    merge_gap: options.MergeGap = None,
+    rule: options.RuleFile = None,
+    commands: Annotated[
+        list[str] | None,
+        Option(
+            "--exec",
+            metavar="COMMAND",
+            help="Run this, without a shell, when an event opens or closes; may be repeated. The event is JSON on its "
+            "standard input, and in its environment as EARMARK_EVENT_KIND, _LABEL, _ID, _ONSET, _OFFSET, _SCORE.",
+        ),
+    ] = None,
+    webhooks: Annotated[
+        list[str] | None,
+        Option("--webhook", metavar="URL", help="Post the event as JSON to this address; may be repeated."),
+    ] = None,
+    as_json: Annotated[
+        bool, Option("--json", help="Write one JSON object per line: events, gaps, and a summary at the end.")
+    ] = False,
+    device: options.Device = "cpu",
+) -> None:
+    """Follow live sound and say when an event begins and when it ends, until Ctrl-C.
+
+    Standard input is anything that FFmpeg reads from front to back, or raw PCM if --rate is given.
+    """
+    from earmark.cli.livesource import LiveSource
+    from earmark.cli.liveview import open_view
+    from earmark.inference.classifier import Classifier
+    from earmark.inference.hookrunner import HookRunner
+    from earmark.inference.labels import select_labels
+    from earmark.inference.listening import Listening
+
+    sound = LiveSource(source, device_name, rate, channels, pcm, realtime)
+    hooks = _hooks(commands or (), webhooks or ())
+    classifier = Classifier.load(model, device=device)
+    card = classifier.card
+    allowed, denied = label_entries(allow, card), label_entries(deny, card)
+    wanted = decision_rule(
+        card.decision,
+        rule,
+        on=on,
+        off=off,
+        smoothing_seconds=smoothing,
+        min_duration_seconds=min_duration,
+        merge_gap_seconds=merge_gap,
+    )
+    names = [card.labels[column].name for column in select_labels(card.labels, allowed, denied)]
+    view = open_view(names, as_json=as_json)
+
+    def tell(finding: "Finding") -> None:
+        complain(finding.message)
+        if finding.code == "microphone-lost":
+            listening.pause()
+
+    with sound.open(card.sample_rate, tell) as blocks:
+        open_stream = partial(classifier.stream, rule=wanted, allow=allowed, deny=denied)
+        listening = Listening(blocks, open_stream, live=sound.live, duration_seconds=duration)
+        runner = HookRunner(hooks, complain)
+        with view, _ended_by_signals(listening):
+            events = _follow(listening, view, runner)
+    counts = asdict(runner.finish())
+    times = {"seconds": round(listening.seconds, 6), "lost_seconds": round(listening.lost_seconds, 6)}
+    view.summary({"model": card.name, **times, "events": events, "calls": counts})
+
+
+def _hooks(commands: Sequence[str], webhooks: Sequence[str]) -> "list[Hook]":
+    from earmark.inference.hooks import CommandHook, WebhookHook
+
+    return [*map(CommandHook, commands), *map(WebhookHook, webhooks)]
+
+
+def _follow(listening: "Listening", view: "View", runner: "HookRunner") -> int:
+    """Show and pass on all that is heard, and return how many events there were."""
+    from earmark.cli.liveview import change_to_dict
+    from earmark.inference.listening import Gap
+
+    events = 0
+    for heard in listening:
+        if isinstance(heard, Gap):
+            view.gap(heard)
+            continue
+        view.update(heard)
+        for change in heard.changes:
+            runner.submit(change_to_dict(change))
+            events += change.kind == "close"
+    return events
+
+
+@contextmanager
+def _ended_by_signals(listening: "Listening") -> Iterator[None]:
+    """Let the first Ctrl-C, or the first signal to terminate, end the listening; a second one ends the program."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def stop(*_: object) -> None:
+        restore()
+        listening.stop()
+
+    for number in signals:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()

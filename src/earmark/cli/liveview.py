@@ -1,0 +1,141 @@
+"""What one sees of a live stream: JSON for programs, lines for a log, and on a terminal a line that moves."""
+
+import json
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from earmark.cli.messages import complain
+
+if TYPE_CHECKING:
+    from earmark.inference.events import EventChange
+    from earmark.inference.listening import Gap
+    from earmark.inference.stream import StreamUpdate
+
+_SHOWN_LABELS, _SHOWN_FROM = 4, 0.05  # in the line that moves
+_BAR_CELLS = 8
+
+
+def change_to_dict(change: "EventChange") -> dict[str, Any]:
+    """Return ``{"kind", "label", "id", "onset", "offset", "score"}``: what programs get to know of an event."""
+    return {"kind": change.kind, **change.event.to_dict()}
+
+
+def open_view(labels: Sequence[str], *, as_json: bool) -> "View":
+    """Return the view that suits who looks: a program, a log or a person.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Names of the columns of the scores that will be shown.
+    as_json : bool
+        Whether a program reads standard output.
+    """
+    if as_json:
+        return JsonView()
+    return LiveView(labels) if sys.stdout.isatty() else View()
+
+
+class View:
+    """A line of text for each event that opens or closes, on standard output; what else there is on standard error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the terminal."""
+
+    def update(self, update: "StreamUpdate") -> None:
+        """Show what a block of sound brought."""
+        for change in update.changes:
+            self._write(_line(change))
+
+    def gap(self, gap: "Gap") -> None:
+        """Show that sound was lost."""
+        complain(f"{gap.offset - gap.onset:.2f} s lost at {gap.onset:.2f} s: {gap.reason}")
+
+    def summary(self, facts: dict[str, Any]) -> None:
+        """Show what became of it all."""
+        lost = f"{facts['lost_seconds']:.2f} s of it lost" if facts["lost_seconds"] else "nothing lost"
+        calls = [f"{count} {key}" for key, count in facts["calls"].items() if count]
+        said = f"; calls: {', '.join(calls)}" if calls else ""
+        print(f"{facts['seconds']:.2f} s heard, {lost}; {facts['events']} events{said}", file=sys.stderr)
+
+    def _write(self, line: str) -> None:
+        print(line, flush=True)
+
+
+class JsonView(View):
+    """One JSON object per line: events as they open and close, gaps, and a summary at the end."""
+
+    def update(self, update: "StreamUpdate") -> None:
+        """Show the events that opened or closed."""
+        for change in update.changes:
+            self._write(json.dumps(change_to_dict(change)))
+
+    def gap(self, gap: "Gap") -> None:
+        """Show that sound was lost, to the person as well."""
+        super().gap(gap)
+        span = {"onset": round(gap.onset, 6), "offset": round(gap.offset, 6)}
+        self._write(json.dumps({"kind": "gap", **span, "reason": gap.reason}))
+
+    def summary(self, facts: dict[str, Any]) -> None:
+        """Show what became of it all."""
+        self._write(json.dumps({"kind": "summary", **facts}))
+
+
+class LiveView(View):
+    """The lines of `View`, and below them the highest labels of the last frame, redrawn in place."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._labels = labels
+        self._console = Console(highlight=False, markup=False, emoji=False)
+        # Messages of other threads go through `sys.stderr`, which Live redirects above its line.
+        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def update(self, update: "StreamUpdate") -> None:
+        """Show the events, then the last frame."""
+        super().update(update)
+        if update.scores.size:
+            self._live.update(self._frame(update), refresh=True)
+
+    def _frame(self, update: "StreamUpdate") -> Any:
+        from rich.text import Text
+
+        scores = update.scores[-1]
+        full, empty = ("#", ".") if self._console.options.ascii_only else ("█", "░")
+        text = Text(f"{update.edges[-1]:8.2f} s", no_wrap=True, overflow="ellipsis")
+        for column in (-scores).argsort(kind="stable")[:_SHOWN_LABELS]:
+            if scores[column] < _SHOWN_FROM:
+                break
+            cells = round(_BAR_CELLS * float(scores[column]))
+            text.append(f"   {self._labels[column]} ").append(full * cells, "cyan")
+            text.append(empty * (_BAR_CELLS - cells), "dim").append(f" {scores[column]:.2f}")
+        return text
+
+    def _write(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+
+
+def _line(change: "EventChange") -> str:
+    event = change.event
+    if change.kind == "open":
+        return f"{event.onset:9.2f} s  begins  {event.label}"
+    return (
+        f"{event.offset:9.2f} s  ends    {event.label}  ({event.offset - event.onset:.2f} s, score {event.score:.2f})"
+    )

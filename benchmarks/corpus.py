@@ -25,7 +25,7 @@ class Clip:
     Parameters
     ----------
     path : Path
-        FLAC, 16 kHz, mono, five seconds.
+        FLAC, 16 kHz, mono, five seconds and one sample.
     target : int
         Its class.
     fold : int

@@ -88,4 +88,5 @@ class LibrosaSpared:
 
     def __call__(self, waveform: Waveform) -> Waveform:
         """Return the log-mel spectrogram, shape (bands, frames)."""
-        return np.log(self._mel @ np.abs(self._stft(waveform, **STFT)) + SETTINGS.log_offset)
+        mel = self._mel @ np.abs(self._stft(waveform, **STFT))
+        return np.asarray(np.log(mel + SETTINGS.log_offset))

@@ -49,9 +49,15 @@ def compare(what: str, little: Usage, much: Usage, long_seconds: float) -> Itera
         against="ten minutes",
         peer=_megabytes(little),
         goal=Goal(1.1, "ratio", at_most=True),
+        note=f"the answer itself has {len(much.output):,} characters, that to ten minutes {len(little.output):,}",
     )
     yield Row(what=f"{what}: peak memory", ours=peak, goal=Goal(400.0, at_most=True))
-    yield Row(what=f"{what}: speed", ours=Quantity(long_seconds / much.seconds, "× real time"), goal=Goal(1000.0))
+    yield Row(
+        what=f"{what}: speed",
+        ours=Quantity(long_seconds / much.seconds, "× real time"),
+        goal=Goal(1000.0),
+        note=f"{much.cpu_seconds:,.0f} s of computing in {much.seconds:,.0f} s",
+    )
 
 
 def _megabytes(usage: Usage) -> Quantity:

@@ -13,7 +13,12 @@ import time
 begin = time.perf_counter()
 status = subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL)
 seconds = time.perf_counter() - begin
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # kilobytes, but on macOS bytes
-cost = {"seconds": seconds, "peak_bytes": peak if sys.platform == "darwin" else peak * 1024}
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+unit_bytes = 1 if sys.platform == "darwin" else 1024
+cost = {
+    "seconds": seconds,
+    "cpu_seconds": used.ru_utime + used.ru_stime,
+    "peak_bytes": used.ru_maxrss * unit_bytes,
+}
 print("", json.dumps(cost), sep="\n", file=sys.stderr)
 sys.exit(status)

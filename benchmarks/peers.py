@@ -62,15 +62,27 @@ def tag_in_turn(paths: Iterable[Path], model: LiteRT) -> list[NDArray[np.intp]]:
     return [tag(path, model) for path in paths]
 
 
-def tag_side_by_side(paths: Iterable[Path], weights: Path, threads: int) -> list[NDArray[np.intp]]:
-    """Tag files on threads, each with an interpreter of its own."""
-    own = local()
+class SideBySide:
+    """Tags files on threads, each with an interpreter of its own that it keeps.
 
-    def prepare() -> None:
-        own.model = LiteRT(weights)
+    Parameters
+    ----------
+    weights : Path
+        The published file.
+    threads : int
+        Files under way at a time.
+    """
 
-    def work(path: Path) -> NDArray[np.intp]:
-        return tag(path, own.model)
+    def __init__(self, weights: Path, threads: int) -> None:
+        self._weights, self._own = weights, local()
+        self._pool = ThreadPoolExecutor(threads, initializer=self._prepare)
 
-    with ThreadPoolExecutor(threads, initializer=prepare) as pool:
-        return list(pool.map(work, paths))
+    def __call__(self, paths: Iterable[Path]) -> list[NDArray[np.intp]]:
+        """Tag files."""
+        return list(self._pool.map(self._tag, paths))
+
+    def _prepare(self) -> None:
+        self._own.model = LiteRT(self._weights)
+
+    def _tag(self, path: Path) -> NDArray[np.intp]:
+        return tag(path, self._own.model)

@@ -19,7 +19,7 @@ import soxr
 
 from benchmarks.bench import Bench
 from benchmarks.corpus import CLIP_SECONDS, RATE_HZ, Waveform, make_oggs
-from benchmarks.peers import LiteRT, tag_in_turn, tag_side_by_side
+from benchmarks.peers import LiteRT, SideBySide, tag_in_turn
 from benchmarks.row import Goal, Quantity, Row
 from benchmarks.timing import alternate, cores
 from earmark.inference.classifier import Classifier
@@ -75,11 +75,11 @@ def measure_files(bench: Bench, paths: Sequence[Path], what: str, goal: Goal) ->
 
 def whole_jobs(classifier: Classifier, weights: Path, paths: Sequence[Path]) -> Contestants:
     """Return the jobs that end with tags: earmark's and the peer's two ways."""
-    threaded = LiteRT(weights, threads=CORES)
+    threaded, side_by_side = LiteRT(weights, threads=CORES), SideBySide(weights, CORES)
     return {
         "earmark": lambda: tag_all(classifier, paths),
         "in turn": lambda: tag_in_turn(paths, threaded),
-        "side by side": lambda: tag_side_by_side(paths, weights, CORES),
+        "side by side": lambda: side_by_side(paths),
     }
 
 

@@ -67,6 +67,8 @@ class Usage:
     ----------
     seconds : float
         Wall time.
+    cpu_seconds : float
+        Time that its threads computed, added up.
     peak_bytes : int
         The most resident memory it had at one time.
     output : str
@@ -74,6 +76,7 @@ class Usage:
     """
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     output: str
 
@@ -91,8 +94,7 @@ def meter(command: Sequence[str]) -> Usage:
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
-    cost = json.loads(done.stderr.splitlines()[-1])
-    return Usage(cost["seconds"], cost["peak_bytes"], done.stdout)
+    return Usage(**json.loads(done.stderr.splitlines()[-1]), output=done.stdout)
 
 
 def earmark_command() -> str:

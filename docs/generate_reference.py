@@ -12,13 +12,19 @@ from typer.main import get_command
 from earmark.cli.app import app
 
 PAGE = Path(__file__).parent / "reference" / "commands.md"
+NOT_RUN = {
+    "earmark listen": "<!-- not run: needs a microphone -->\n",
+    "earmark models pull": "<!-- not run: needs a network -->\n",
+}
+"""What keeps tests/test_docs.py from running a command's examples."""
+
 HEADER = """\
 <!-- Written by docs/generate_reference.py from the commands themselves: `make reference`. Do not edit. -->
 
 # Commands
 
 Every command answers `--help`. It exits with 0 when all went well, 1 when some input failed, 2 when it was called
-the wrong way.
+the wrong way, 130 when it was interrupted.
 """
 
 
@@ -60,7 +66,7 @@ def section(name: str, command: Any, level: int) -> Iterator[str]:
             )
     yield table("argument", records["argument"])
     yield table("option", records["option"])
-    yield prose(command.epilog or "")
+    yield prose(command.epilog or "").replace("```sh", f"{NOT_RUN.get(name, '')}```sh")
     for inner, subcommand in getattr(command, "commands", {}).items():
         if not subcommand.hidden:
             yield from section(f"{name} {inner}", subcommand, level + (level > 1))

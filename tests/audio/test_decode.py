@@ -357,7 +357,9 @@ class TestNonFinite:
     def test_count_and_place(self, bad: float) -> None:
         sound = make_sound(2, 16_000, 2.0)
         sound[[24_000, 24_001, 31_000], 1] = bad
-        with pytest.raises(NonFiniteSamplesError, match=r"<array> holds 3 NaN or infinite samples, the first at 1\.500 s"):
+        with pytest.raises(
+            NonFiniteSamplesError, match=r"<array> holds 3 NaN or infinite samples, the first at 1\.500 s"
+        ):
             read_audio((sound, 16_000), 16_000)
 
     def test_the_count_goes_on_to_the_end(self) -> None:

@@ -51,8 +51,8 @@ EXPECTED = PCM.astype(np.float32) / 32_768
         ("DOUBLE", 0),
         ("ULAW", 0.02),
         ("ALAW", 0.02),
-        ("IMA_ADPCM", 0.1),
-        ("MS_ADPCM", 0.1),
+        ("IMA_ADPCM", None),
+        ("MS_ADPCM", None),
         ("GSM610", None),
     ],
 )

@@ -177,6 +177,12 @@ def test_a_folder_gets_a_file_for_each_recording(sounds: Path, tiny_model: Path,
     assert json.loads((out / "deep" / "c.json").read_text())["file"] == FOREST[2]
 
 
+def test_no_name_is_no_file(sounds: Path, tiny_model: Path, tmp_path: Path, here: Here) -> None:
+    done = here("classify", "", "--model", tiny_model, "-o", f"{tmp_path}/")
+    assert done.status == 1
+    assert len(done.complaints) == 1
+
+
 def test_what_cannot_be_written(sounds: Path, tiny_model: Path, tmp_path: Path, here: Here) -> None:
     (tmp_path / "file").write_text("in the way")
     for output in (tmp_path / "no" / "tags.json", f"{tmp_path / 'file'}/"):
@@ -187,12 +193,14 @@ def test_what_cannot_be_written(sounds: Path, tiny_model: Path, tmp_path: Path, 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
 def test_a_full_disk_is_told(sounds: Path, tiny_model: Path) -> None:
-    with Path("/dev/full").open("wb") as full:
-        command = [*PROGRAM, "classify", "noise.wav", "--model", str(tiny_model)]
-        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-    assert done.returncode == 1
-    assert done.stderr.startswith("earmark: cannot write to standard output: ")
-    assert done.stderr.count("\n") == 1
+    for words in (["classify", "noise.wav", "--model", str(tiny_model)], ["models", "list"]):
+        with Path("/dev/full").open("wb") as full:
+            command = [*PROGRAM, *words]
+            done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == 1
+        assert done.stderr.startswith("earmark: ")
+        assert "No space left on device" in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_a_reader_that_leaves_is_no_error(sounds: Path, tiny_model: Path) -> None:

@@ -11,6 +11,8 @@ _BAND_HZ = 250.0
 # An edge is a fall by this much from two bands to everything above. Of 400 ESC-50 clips 2 have one (they were telephone
 # recordings before somebody resampled them; the next is at 20 dB), of the same clips sent over a telephone line 399.
 _EDGE_DB = 30.0
+# What is further below the loudest band is leakage of the window, not sound.
+_LEAKAGE_DB = 70.0
 # Below 2.5 kHz sounds may well end by themselves. Above 8 kHz it is MP3 and its like that cut, and near the model's own
 # limit a cut takes nothing away from it.
 _LOWEST_EDGE_HZ, _HIGHEST_EDGE_HZ = 2500.0, 8000.0
@@ -60,7 +62,7 @@ class Bandwidth:
         above_db = np.maximum.accumulate(levels_db[::-1])[::-1][4:]
         edges_hz = np.arange(3, bands - 1) * _BAND_HZ
         highest_hz = min(_HIGHEST_EDGE_HZ, _HIGHEST_EDGE_SHARE * self._limit_hz)
-        possible = (edges_hz >= _LOWEST_EDGE_HZ) & (edges_hz <= highest_hz)
+        possible = (edges_hz >= _LOWEST_EDGE_HZ) & (edges_hz <= highest_hz) & (below_db > levels_db.max() - _LEAKAGE_DB)
         falls_db = np.where(possible, below_db - above_db, -np.inf)
         best = int(falls_db.argmax())
         return float(edges_hz[best]) if falls_db[best] >= _EDGE_DB else None

@@ -25,7 +25,7 @@ from earmark.audio.samples import to_mono
 from earmark.audio.source import ByteSource, Source, open_bytes, source_name
 from earmark.errors import AudioError, EmptyAudioError, NonFiniteSamplesError, OptionError
 
-__all__ = ["AudioReader", "Source", "open_audio", "read_audio", "source_name"]
+__all__ = ["AudioReader", "Source", "check_span", "open_audio", "read_audio", "source_name"]
 
 
 def open_audio(
@@ -58,7 +58,9 @@ def open_audio(
         If a rate, `start`, `end` or `block_seconds` is impossible.
     """
     rate_hz = checked_rate_hz(sample_rate_hz, "the model")
-    _check_span(start, end, block_seconds)
+    check_span(start, end)
+    if not 0 < block_seconds < math.inf:
+        raise OptionError(f"block_seconds={block_seconds} must be more than 0.")
     decoder = _decoder(source)
     try:
         return AudioReader(decoder, source_name(source), rate_hz, start=start, end=end, block_seconds=block_seconds)
@@ -94,13 +96,18 @@ def read_audio(
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), reader
 
 
-def _check_span(start: float, end: float | None, block_seconds: float) -> None:
+def check_span(start: float, end: float | None) -> None:
+    """Refuse a start and an end, in seconds, that no recording can have.
+
+    Raises
+    ------
+    OptionError
+        If the start is negative, or the end not after it, or either not finite.
+    """
     if not 0 <= start < math.inf:
         raise OptionError(f"start={start} s must be 0 or more.")
     if end is not None and not start < end < math.inf:
         raise OptionError(f"end={end} s must lie after start={start} s.")
-    if not 0 < block_seconds < math.inf:
-        raise OptionError(f"block_seconds={block_seconds} must be more than 0.")
 
 
 def _decoder(source: Source) -> Decoder:
@@ -273,16 +280,18 @@ class AudioReader:
         claimed, read = decoder.claimed_seconds, decoder.position / self.source_rate_hz
         if not self._samples or (self._stop is not None and decoder.position >= self._stop):
             return
-        if claimed is not None and claimed < read - decoder.slack_seconds:
-            yield Finding(
-                "wrong-length", f"the header claims {claimed:.2f} s, the file holds {read:.2f} s: all of it was read."
-            )
-        elif decoder.broken or (claimed is not None and claimed > read + decoder.slack_seconds):
+        if claimed is not None and abs(claimed - read) <= decoder.slack_seconds:
+            return  # whatever failed behind the last sample was no sound
+        if decoder.broken or (claimed is not None and claimed > read):
             of_all = "its full length is unknown" if claimed is None else f"the header claims {claimed:.2f} s"
             yield Finding(
                 "truncated",
                 f"only {read:.2f} s could be read, {of_all}: the file is damaged there or was cut off; copy or "
                 "download it again, or save what is left with: ffmpeg -i FILE -af aresample=async=1 OUT.wav",
+            )
+        elif claimed is not None:
+            yield Finding(
+                "wrong-length", f"the header claims {claimed:.2f} s, the file holds {read:.2f} s: all of it was read."
             )
 
 

@@ -13,7 +13,7 @@ __all__ = ["Doctor", "Finding", "short_finding"]
 _SILENCE_PEAK = 1e-4  # -80 dB: the last three steps of 16 bits
 _LOW_PEAK = 0.01  # -40 dB: the quietest of the 2,000 ESC-50 clips peaks at -38 dB
 _INTEGER_PEAK = 10.0  # no recording in floats goes 20 dB beyond full scale
-_DC_OFFSET = 0.02
+_DC_OFFSET, _DC_SECONDS = 0.02, 1.0  # a slow wave has a mean too, for a moment
 _CLIPPED_LEVEL = 0.98
 _CLIPPED_SHARE = 0.001  # 29 of the 2,000 ESC-50 clips
 _CANCELLED_ENERGY_SHARE = 0.03
@@ -150,13 +150,13 @@ class Doctor:
             return None
         return Finding(
             "clipping",
-            f"{share:.1%} of the samples are cut off at full scale: the distortion sounds like other sources; lower "
-            "the gain when recording.",
+            f"{share:.1%} of the samples stay at full scale, where the wave is cut off: the distortion sounds like "
+            "other sources; lower the gain when recording.",
         )
 
     def _dc_offset(self) -> Finding | None:
         offset = self._sum / self._samples
-        if abs(offset) < _DC_OFFSET:
+        if abs(offset) < _DC_OFFSET or self._samples < _DC_SECONDS * self._source_rate_hz:
             return None
         return Finding(
             "dc-offset",

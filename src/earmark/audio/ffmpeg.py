@@ -60,7 +60,7 @@ class FFmpegDecoder:
         self._end_seconds: float | None = None  # of the last frame, by the clock of the container
         self._skipped_packets = 0
         try:
-            self._file = self._open({"ignore_length": "1"} if container.continues else {})
+            self._file = self._open(container)
             self._stream = self._sound_track()
             self._frames = self._decode()
             self._first = self._first_frame()
@@ -71,27 +71,37 @@ class FFmpegDecoder:
         self.container, self.codec = self._names()
         self.claimed_seconds = self._duration_seconds() if container.ended and container.exact_duration else None
 
-    def _open(self, options: dict[str, str]) -> InputContainer:
+    def _open(self, container: Container) -> InputContainer:
         self._source.rewind()
-        guard = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+        options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+        if container.continues:
+            options["ignore_length"] = "1"
+            self._source.forward_only()  # else FFmpeg searches for chunks behind the claimed length
+        if not self._source.seekable() and self._source.head.startswith(b"RIFF"):
+            options["probesize"] = "32768"  # else the first block waits for seconds of sound
         try:
-            return av.open(self._source, "r", container_options=guard | options, metadata_errors="ignore")
+            return av.open(self._source, "r", container_options=options, metadata_errors="ignore")
         except av.FFmpegError as error:
             self._source.raise_failure()
-            if self._source.head[4:8] == b"ftyp":
-                raise NotAudioError(
-                    f"{self._source.title} is an MP4 without a readable index: it was cut off while it was recorded or "
-                    "copied. Copy it again, or rebuild the index with a repair tool."
-                ) from error
-            raise NotAudioError(
-                f"{self._source.title} is no sound or video file that libsndfile or FFmpeg knows: convert it to WAV or "
-                "FLAC first."
-            ) from error
+            raise self._not_audio() from error
+
+    def _not_audio(self) -> NotAudioError:
+        if self._source.head[4:8] == b"ftyp":
+            return NotAudioError(
+                f"{self._source.title} is an MP4 without a readable index: it was cut off while it was recorded or "
+                "copied. Copy it again, or rebuild the index with a repair tool."
+            )
+        return NotAudioError(
+            f"{self._source.title} is no sound or video file that libsndfile or FFmpeg knows: convert it to WAV or FLAC "
+            "first."
+        )
 
     def _sound_track(self) -> AudioStream:
+        if not self._file.streams:
+            raise self._not_audio()
         track = self._file.streams.best("audio")
         if not isinstance(track, AudioStream):
-            kinds = ", ".join(sorted({stream.type for stream in self._file.streams})) or "nothing"
+            kinds = ", ".join(sorted({stream.type for stream in self._file.streams}))
             raise NoSoundTrackError(f"{self._source.title} has no sound track that FFmpeg can decode, only: {kinds}.")
         for stream in self._file.streams:
             if stream is not track and hasattr(stream, "discard"):  # PyAV 17.1: do not even read the pictures

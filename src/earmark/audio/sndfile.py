@@ -41,7 +41,8 @@ class SndfileDecoder:
             raise soundfile.SoundFileRuntimeError(f"libsndfile cannot seek in {source.title}")
         self.rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self.container, self.codec = self._file.format.lower(), self._file.subtype.lower()
+        self.container = {"WAVEX": "wav"}.get(self._file.format, self._file.format.lower())
+        self.codec = self._file.subtype.lower()
         seconds = max(container.claimed_share or 1.0, 1.0) * self._file.frames / self.rate_hz
         self.claimed_seconds: float | None = seconds if container.ended else None
         self.slack_seconds = 0.001  # codecs in blocks round their length up
@@ -62,7 +63,7 @@ class SndfileDecoder:
             yield from self._read(stop, block_samples)
         except soundfile.LibsndfileError:
             self.broken = True
-            yield from self._up_to_damage(max(start, self.position), stop, block_samples)
+            yield from self._up_to_damage(max(start, self.position), stop)
 
     def _read(self, stop: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
         while self.position < stop:
@@ -81,15 +82,16 @@ class SndfileDecoder:
         elif start:
             self.position = self._file.seek(start)
 
-    def _up_to_damage(self, start: int, stop: int, block_samples: int) -> Iterator[NDArray[np.float32]]:
+    def _up_to_damage(self, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
         """Decode again from the beginning, because seeking may fail in a damaged file, and yield what is sound."""
         self._file.close()
         self._file = self._open()
         self.position = 0
         with contextlib.suppress(soundfile.LibsndfileError):
-            for _ in self._read(min(start, stop), block_samples):
-                pass
-            yield from self._read(stop, _DAMAGE_STEP_SAMPLES)
+            for block in self._read(stop, _DAMAGE_STEP_SAMPLES):
+                new = min(self.position - start, len(block))
+                if new > 0:
+                    yield block[-new:]
 
     def close(self) -> None:
         """Let go of the file."""

@@ -86,6 +86,10 @@ class ByteSource:
         """Return whether the bytes can be read again and in any order."""
         return self._seekable
 
+    def forward_only(self) -> None:
+        """Take away the possibility to seek, here at the beginning."""
+        self._seekable = False
+
     def read(self, count: int) -> bytes:
         """Return up to `count` bytes: what is there, without waiting for all of them; nothing at the end."""
         if self._pending:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from earmark.cli import check, classify, models
-from earmark.cli.messages import INTERRUPTED, complain, exit_status
+from earmark.cli import check, classify, demo, listen, models, show
+from earmark.cli.messages import INPUT_FAILED, INTERRUPTED, complain, exit_status
 from earmark.errors import EarmarkError
 
 
@@ -20,8 +20,10 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> None:
         """Run the command that was asked for."""
         try:
-            super().invoke(ctx)
-            sys.stdout.flush()
+            try:
+                super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
         except EarmarkError as error:
             complain(str(error))
             raise typer.Exit(exit_status(error)) from error
@@ -30,6 +32,9 @@ class Commands(TyperGroup):
             _leave(INTERRUPTED)
         except BrokenPipeError:  # who reads has seen enough, as `head` has
             _leave(0)
+        except OSError as error:  # a full disk, most likely
+            complain(str(error))
+            _leave(INPUT_FAILED)
 
 
 def _leave(status: int) -> NoReturn:
@@ -98,6 +103,16 @@ _add(
     "earmark timeline street.wav --format csv -o scores.csv",
 )
 _add(app, classify.embed, "earmark embed recordings/ -o recordings.npz", "earmark embed rain.flac -o rain.parquet")
+_add(
+    app,
+    listen.listen,
+    "earmark listen",
+    "ffmpeg -v error -i film.mp4 -f wav - | earmark listen -",
+    "earmark listen --allow Dog --on 0.6 --webhook http://localhost:8080/events",
+)
+_add(
+    app, show.show, "earmark show street.wav -o street.png", "earmark show street.wav --start 5 --end 15 -o street.pdf"
+)
 _add(app, check.check, "earmark check phone.wav", "earmark check recordings/ --strict --json")
 
 models_app = _group()
@@ -121,6 +136,7 @@ _add(models_app, models.verify, "earmark models verify", "earmark models verify 
 _add(models_app, models.remove, "earmark models remove yamnet-int8")
 
 _add(app, models.verify, "earmark verify my-model.onnx", "earmark verify yamnet --json")
+_add(app, demo.demo, "earmark demo")
 
 
 def main() -> None:

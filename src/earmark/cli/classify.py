@@ -38,10 +38,10 @@ def classify(
     as_json: options.Json = False,
     output: options.Output = None,
 ) -> None:
-    """Say what is heard in each recording: the labels that score highest.
+    """Say what is heard in each recording.
 
-    A folder stands for the sound and video files in it and in the folders inside it. A recording that cannot be read
-    is reported at the end, and the others are done.
+    Each label has a score from 0 to 1; the highest are shown. A folder stands for the sound and video files in it and
+    in the folders inside it. A recording that cannot be read is reported at the end, and the others are done.
     """
     from earmark.cli.output import choose_writer
     from earmark.inference.results import ClipResult
@@ -86,7 +86,8 @@ def events(
     """Say what is heard when, in each recording.
 
     An event has a label, an onset, an offset and the highest score in between. How scores become events is the
-    decision rule in the model's card; the options change single numbers of it.
+    decision rule in the model's card. The options change single numbers of it; a label for which the rule has
+    thresholds of its own keeps them.
     """
     from earmark.cli.output import choose_writer
     from earmark.inference.results import EventsResult
@@ -161,10 +162,11 @@ def embed(
     as_json: options.Json = False,
     output: options.ArrayOutput = None,
 ) -> None:
-    """Give what the model knows of each frame before it chooses labels.
+    """Give the embeddings of each recording, for a classifier or a search of your own.
 
-    An .npz file holds embeddings, onset, offset and file_index for each frame, and files, seconds and notes for each
-    recording. A .parquet file has a row for each frame.
+    An embedding is what the model knows of a frame before it chooses labels. An .npz file holds embeddings, onset,
+    offset and file_index for each frame, and files, seconds and notes for each recording. A .parquet file has a row for
+    each frame.
     """
     from earmark.cli.output import choose_writer
     from earmark.inference.results import EmbeddingResult

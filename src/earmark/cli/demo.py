@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from earmark.cli.messages import INPUT_FAILED
-from earmark.cli.output import writing
 from earmark.errors import MissingExtraError, ModelNotFoundError
 
 if TYPE_CHECKING:
@@ -67,9 +65,11 @@ def _yamnet() -> "Classifier":
 
 def _write_scene(folder: Path) -> "tuple[str, list[Passage]]":
     """Write ``demo.wav`` and return its path and what is in it."""
+    import numpy as np
     import soundfile
 
     from earmark.audio.synthesis import SAMPLE_RATE_HZ, scene
+    from earmark.cli.output import writing
 
     waveform, truth = scene(np.random.default_rng(_SEED))
     path = folder / "demo.wav"
@@ -106,6 +106,8 @@ def _stream_against_file(
     classifier: "Classifier", path: str, timeline: "TimelineResult", events: "EventsResult"
 ) -> tuple[bool, str]:
     """Play the file as a stream; return whether it gives what the file gave, and say so."""
+    import numpy as np
+
     from earmark.audio.decode import read_audio
     from earmark.inference.events import closed_events
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from earmark.errors import EarmarkError, OptionError
@@ -51,7 +51,7 @@ def _found(file: str) -> "Iterator[Input | Failure]":
     elif os.path.isdir(file):  # noqa: PTH112 - Path("") is ".", and "" is no folder
         yield from _inside(file)
     else:
-        yield Input(file, PurePath(Path(file).name))
+        yield Input(file, PurePath(PurePath(file).name or "unnamed"))
 
 
 def _inside(folder: str) -> "Iterator[Input | Failure]":

@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +12,7 @@ from earmark.cli import options
 from earmark.cli.messages import complain
 from earmark.cli.options import label_entries
 from earmark.cli.rule import decision_rule
+from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:
     from earmark.audio.check import Finding
@@ -104,10 +104,10 @@ def listen(
         listening = Listening(blocks, open_stream, live=sound.live, duration_seconds=duration)
         runner = HookRunner(hooks, complain)
         with view, _ended_by_signals(listening):
-            events = _follow(listening, view, runner)
-    counts = asdict(runner.finish())
-    times = {"seconds": round(listening.seconds, 6), "lost_seconds": round(listening.lost_seconds, 6)}
-    view.summary({"model": card.name, **times, "events": events, "calls": counts})
+            problem = _follow(listening, view, runner)
+    view.summary(card.name, listening, runner.finish())
+    if problem is not None:
+        raise problem
 
 
 def _hooks(commands: Sequence[str], webhooks: Sequence[str]) -> "list[Hook]":
@@ -116,21 +116,22 @@ def _hooks(commands: Sequence[str], webhooks: Sequence[str]) -> "list[Hook]":
     return [*map(CommandHook, commands), *map(WebhookHook, webhooks)]
 
 
-def _follow(listening: "Listening", view: "View", runner: "HookRunner") -> int:
-    """Show and pass on all that is heard, and return how many events there were."""
+def _follow(listening: "Listening", view: "View", runner: "HookRunner") -> EarmarkError | None:
+    """Show and pass on all that is heard; return what ended it, if that was not the end of the sound."""
     from earmark.cli.liveview import change_to_dict
     from earmark.inference.listening import Gap
 
-    events = 0
-    for heard in listening:
-        if isinstance(heard, Gap):
-            view.gap(heard)
-            continue
-        view.update(heard)
-        for change in heard.changes:
-            runner.submit(change_to_dict(change))
-            events += change.kind == "close"
-    return events
+    try:
+        for heard in listening:
+            if isinstance(heard, Gap):
+                view.gap(heard)
+                continue
+            view.update(heard)
+            for change in heard.changes:
+                runner.submit(change_to_dict(change))
+    except EarmarkError as error:
+        return error
+    return None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +11,8 @@ from earmark.cli.messages import complain
 
 if TYPE_CHECKING:
     from earmark.inference.events import EventChange
-    from earmark.inference.listening import Gap
+    from earmark.inference.hookrunner import HookCounts
+    from earmark.inference.listening import Gap, Listening
     from earmark.inference.stream import StreamUpdate
 
 _SHOWN_LABELS, _SHOWN_FROM = 4, 0.05  # in the line that moves
@@ -40,6 +42,9 @@ def open_view(labels: Sequence[str], *, as_json: bool) -> "View":
 class View:
     """A line of text for each event that opens or closes, on standard output; what else there is on standard error."""
 
+    def __init__(self) -> None:
+        self._events = 0
+
     def __enter__(self) -> Self:
         return self
 
@@ -51,18 +56,26 @@ class View:
     def update(self, update: "StreamUpdate") -> None:
         """Show what a block of sound brought."""
         for change in update.changes:
-            self._write(_line(change))
+            self._events += change.kind == "close"
+            self._write(self._line(change))
 
     def gap(self, gap: "Gap") -> None:
         """Show that sound was lost."""
         complain(f"{gap.offset - gap.onset:.2f} s lost at {gap.onset:.2f} s: {gap.reason}")
 
-    def summary(self, facts: dict[str, Any]) -> None:
+    def summary(self, model: str, listening: "Listening", calls: "HookCounts") -> None:
         """Show what became of it all."""
-        lost = f"{facts['lost_seconds']:.2f} s of it lost" if facts["lost_seconds"] else "nothing lost"
-        calls = [f"{count} {key}" for key, count in facts["calls"].items() if count]
-        said = f"; calls: {', '.join(calls)}" if calls else ""
-        print(f"{facts['seconds']:.2f} s heard, {lost}; {facts['events']} events{said}", file=sys.stderr)
+        lost = f"{listening.lost_seconds:.2f} s of it lost" if listening.lost_seconds else "nothing lost"
+        counts = [f"{count} {what}" for what, count in asdict(calls).items() if count]
+        said = f"; calls: {', '.join(counts)}" if counts else ""
+        print(f"{listening.seconds:.2f} s heard by {model}, {lost}; {self._events} events{said}", file=sys.stderr)
+
+    def _line(self, change: "EventChange") -> str:
+        event = change.event
+        if change.kind == "open":
+            return f"{event.onset:9.2f} s  begins  {event.label}"
+        length = event.offset - event.onset
+        return f"{event.offset:9.2f} s  ends    {event.label}  ({length:.2f} s, score {event.score:.2f})"
 
     def _write(self, line: str) -> None:
         print(line, flush=True)
@@ -71,20 +84,20 @@ class View:
 class JsonView(View):
     """One JSON object per line: events as they open and close, gaps, and a summary at the end."""
 
-    def update(self, update: "StreamUpdate") -> None:
-        """Show the events that opened or closed."""
-        for change in update.changes:
-            self._write(json.dumps(change_to_dict(change)))
-
     def gap(self, gap: "Gap") -> None:
         """Show that sound was lost, to the person as well."""
         super().gap(gap)
         span = {"onset": round(gap.onset, 6), "offset": round(gap.offset, 6)}
         self._write(json.dumps({"kind": "gap", **span, "reason": gap.reason}))
 
-    def summary(self, facts: dict[str, Any]) -> None:
+    def summary(self, model: str, listening: "Listening", calls: "HookCounts") -> None:
         """Show what became of it all."""
-        self._write(json.dumps({"kind": "summary", **facts}))
+        times = {"seconds": round(listening.seconds, 6), "lost_seconds": round(listening.lost_seconds, 6)}
+        facts = {"kind": "summary", "model": model, **times, "events": self._events, "calls": asdict(calls)}
+        self._write(json.dumps(facts))
+
+    def _line(self, change: "EventChange") -> str:
+        return json.dumps(change_to_dict(change))
 
 
 class LiveView(View):
@@ -94,13 +107,20 @@ class LiveView(View):
         from rich.console import Console
         from rich.live import Live
 
+        super().__init__()
         self._labels = labels
         self._console = Console(highlight=False, markup=False, emoji=False)
         # Messages of other threads go through `sys.stderr`, which Live redirects above its line.
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+        self._live = Live(
+            "listening; Ctrl-C ends it",
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+        )
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._live.start(refresh=True)
         return self
 
     def __exit__(
@@ -130,12 +150,3 @@ class LiveView(View):
 
     def _write(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
-
-
-def _line(change: "EventChange") -> str:
-    event = change.event
-    if change.kind == "open":
-        return f"{event.onset:9.2f} s  begins  {event.label}"
-    return (
-        f"{event.offset:9.2f} s  ends    {event.label}  ({event.offset - event.onset:.2f} s, score {event.score:.2f})"
-    )

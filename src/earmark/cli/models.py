@@ -10,7 +10,7 @@ import typer
 
 from earmark.cli.messages import INPUT_FAILED, report_failures
 from earmark.cli.progress import ProgressBar, count_bytes
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, ModelNotFoundError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from earmark.model.verify import Verification
 
 _WIDTH = 80
+_NAMES_WIDTH = 15
+_PROSE = ("description", "source", "training_data", "licence", "citation")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="A name of `earmark models list`.")]
@@ -48,12 +50,14 @@ def info(
     """Show what a model is, hears, was made from and promises."""
     from earmark.model.hub import default_hub
 
-    facts = default_hub().info(model)
+    hub = default_hub()
+    if labels:
+        hub.resolve(model)  # a model that is not here has none, and the error says how to get it
+    facts = hub.info(model)
     if as_json:
         print(json.dumps(facts))
     elif labels:
-        for label in facts.get("labels", ()):
-            print(f"{label['id']}\t{label['name']}")
+        print("\n".join(f"{label['id']}\t{label['name']}" for label in facts["labels"]))
     else:
         print("\n".join(_fact_lines(facts)))
 
@@ -102,6 +106,7 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="MODEL", help="Names or .onnx files; by default all that are installed."),
     ] = None,
+    *,
     as_json: Json = False,
 ) -> None:
     """Prove that models answer as they did when they were made.
@@ -115,6 +120,8 @@ def verify(
     hub = default_hub()
     failures = []
     models = models or [status.name for status in hub.list_models() if status.installed]
+    if not models:
+        raise ModelNotFoundError("no model is installed: give a file, or see `earmark models list`")
     for model in models:
         try:
             outcome = verify_file(hub.resolve(model))
@@ -160,9 +167,10 @@ def _status_lines(status: "ModelStatus") -> Iterator[str]:
 
 def _fact_lines(facts: dict[str, Any]) -> Iterator[str]:
     """Yield what `Hub.info` knows and people want to know, each with its name before it."""
-    layout = textwrap.TextWrapper(_WIDTH, subsequent_indent=" " * 15, break_long_words=False, break_on_hyphens=False)
+    indent = " " * _NAMES_WIDTH
+    layout = textwrap.TextWrapper(_WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     for name, value in _readable(facts).items():
-        yield from layout.wrap(f"{name:15}{value}")
+        yield from layout.wrap(f"{name:{_NAMES_WIDTH}}{value}")
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, str]:
@@ -188,11 +196,8 @@ def _readable(facts: dict[str, Any]) -> dict[str, str]:
         "embeddings": f"{facts['embedding_size']} numbers a frame" if facts["embedding_size"] else "none",
         "events": f"on {rule['on']:g}, off {rule['off']:g}"
         + "".join(f", {name} {value:g} s" for name, value in seconds.items() if value),
-        **{name: facts[name.replace(" ", "_")] for name in _PROSE if facts[name.replace(" ", "_")]},
+        **{name.replace("_", " "): facts[name] for name in _PROSE if facts[name]},
     }
-
-
-_PROSE = ("description", "source", "training data", "licence", "citation")
 
 
 def _outcome_line(outcome: "Verification") -> str:

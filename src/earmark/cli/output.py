@@ -109,7 +109,8 @@ def _same_file(path: Path, other: str) -> bool:
 def _write_stdout(form: Format, answers: Answers) -> None:
     stream = sys.stdout
     if form.name != "table" and isinstance(stream, TextIOWrapper):
-        stream.reconfigure(encoding="utf-8", newline="\n")  # what programs read is the same on every platform
+        # what programs read is the same on every platform
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     with writing("to standard output"):
         write_results(_with_notes(form, answers), form.name, stream)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.audio.decode import Source, source_name
+from earmark.audio.decode import Source, check_span, source_name
 from earmark.errors import EarmarkError, ModelError, OptionError
 from earmark.inference.events import EventTracker, closed_events
 from earmark.inference.labels import select_labels
@@ -131,10 +131,13 @@ class Classifier:
         AudioError, LabelError, OptionError
             For sound that cannot be read, an unknown label, an option out of range.
         """
-        _in_unit_interval(threshold, "threshold")
-        if top_k < 0 or aggregate not in ("mean", "max"):
-            raise OptionError(f"top_k={top_k}, aggregate={aggregate!r}: top_k is 0 or more, aggregate 'mean' or 'max'")
-        chosen = select_labels(self.card.labels, allow, deny)
+        parameters: dict[str, Any] = {
+            "top_k": top_k,
+            "threshold": threshold,
+            **_filters(allow, deny),
+            "aggregate": aggregate,
+        }
+        chosen = self._chosen(start=start, end=end, **parameters)
         scan = self._scan(source, start, end)
         total, frames = np.zeros(len(self.card.labels)), 0
         for edges, outputs in scan:
@@ -142,7 +145,6 @@ class Classifier:
             total = np.maximum(total, outputs.clip[0]) if aggregate == "max" else total + outputs.clip[0] * count
             frames += count
         scores = total if aggregate == "max" else total / frames
-        parameters = {"top_k": top_k, "threshold": threshold, **_filters(allow, deny), "aggregate": aggregate}
         return ClipResult(tags=self._tags(scores, chosen, top_k, threshold), **scan.facts(**parameters))
 
     def events(
@@ -164,7 +166,7 @@ class Classifier:
         rule : DecisionRule, optional
             How frame scores become events; by default the card's.
         """
-        chosen = select_labels(self.card.labels, allow, deny)
+        chosen = self._chosen(allow=allow, deny=deny, start=start, end=end)
         rule = rule or self.card.decision
         tracker = EventTracker(rule, [self.card.labels[index] for index in chosen], self.card.frame_hop_seconds)
         scan = self._scan(source, start, end)
@@ -185,7 +187,7 @@ class Classifier:
 
         The scores are kept in memory: 4 bytes for each frame and label, so narrow the labels of day-long recordings.
         """
-        chosen = select_labels(self.card.labels, allow, deny)
+        chosen = self._chosen(allow=allow, deny=deny, start=start, end=end)
         scan = self._scan(source, start, end)
         edges, scores = _joined((edges, outputs.frames[0][:, chosen]) for edges, outputs in scan)
         edges[-1] = scan.end_seconds
@@ -200,8 +202,7 @@ class Classifier:
         ModelError
             If the model gives no embeddings.
         """
-        if not self.card.embedding_size:
-            raise ModelError(f"model {self.card.name!r} gives no embeddings; take one that does, such as yamnet")
+        self._check_embeddings()
         scan = self._scan(source, start, end)
         edges, embeddings = _joined((edges, _embeddings(outputs)) for edges, outputs in scan)
         edges[-1] = scan.end_seconds
@@ -235,14 +236,14 @@ class Classifier:
 
     def embed_many(self, sources: Iterable[Source], **options: Any) -> Iterator[EmbeddingResult | Failure]:
         """Embed recordings side by side; see `classify_many` and `embed`."""
+        self._check_embeddings()
         return self._many(Classifier.embed, sources, options)
 
     def _many(
         self, method: Callable[..., _Answer], sources: Iterable[Source], options: dict[str, Any]
     ) -> Iterator[_Answer | Failure]:
         """Apply a method to sources, a thread each; a lone source gets all threads for its segments."""
-        # A label unknown for one recording is unknown for all: say so once.
-        select_labels(self.card.labels, options.get("allow", ()), options.get("deny", ()))
+        self._chosen(**options)  # an option wrong for one recording is wrong for all: say so once
         iterator = iter(sources)
         first = list(islice(iterator, 2))
         worker = self if len(first) == 1 else type(self)(self.backend, threads=1)
@@ -254,6 +255,30 @@ class Classifier:
                 return Failure(source_name(source), error)
 
         return ordered_map(attempt, chain(first, iterator), self.threads)
+
+    def _chosen(
+        self,
+        *,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        start: float = 0.0,
+        end: float | None = None,
+        top_k: int = 0,
+        threshold: float = 0.0,
+        aggregate: str = "mean",
+        rule: DecisionRule | None = None,  # noqa: ARG002 - checked itself when it was made
+    ) -> NDArray[np.intp]:
+        """Refuse what no recording could be asked, and return the columns of the labels that are meant."""
+        check_span(start, end)
+        if not 0.0 <= threshold <= 1.0:
+            raise OptionError(f"threshold={threshold:g} is not allowed: a score lies in 0 to 1")
+        if top_k < 0 or aggregate not in ("mean", "max"):
+            raise OptionError(f"top_k={top_k}, aggregate={aggregate!r}: top_k is 0 or more, aggregate 'mean' or 'max'")
+        return select_labels(self.card.labels, allow, deny)
+
+    def _check_embeddings(self) -> None:
+        if not self.card.embedding_size:
+            raise ModelError(f"model {self.card.name!r} gives no embeddings; take one that does, such as yamnet")
 
     def _scan(self, source: Source, start: float, end: float | None) -> Scan:
         return Scan(self.backend, source, threads=self.threads, start=start, end=end)
@@ -291,11 +316,6 @@ def _positive(number: int, name: str) -> int:
     if number < 1:
         raise OptionError(f"{name}={number} is not allowed: give 1 or more")
     return number
-
-
-def _in_unit_interval(number: float, name: str) -> None:
-    if not 0.0 <= number <= 1.0:
-        raise OptionError(f"{name}={number:g} is not allowed: a score lies in 0 to 1")
 
 
 def _filters(allow: Sequence[str], deny: Sequence[str]) -> dict[str, list[str]]:

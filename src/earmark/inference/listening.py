@@ -120,14 +120,21 @@ class Listening:
             What the source raises, after the updates of all that came before.
         """
         threading.Thread(target=self._read, name="earmark listening", daemon=True).start()
+        try:
+            yield from self._follow()
+        finally:
+            self._queue.stop()  # whatever ended it, the thread ends too
+
+    def _follow(self) -> Iterator[StreamUpdate | Gap]:
         while (queued := self._queue.get()) is not None:
             if queued.block is None:
                 yield from self._close()
             else:
                 yield from self._hear(queued.begin, queued.block, queued.reason)
         yield from self._close()
-        if not self._queue.stopped:
-            yield from self._skip_to(self._queue.end, self._queue.reason)
+        if self._queue.stopped:
+            return
+        yield from self._skip_to(self._queue.end, self._queue.reason)
         if self._queue.error is not None:
             raise self._queue.error
 

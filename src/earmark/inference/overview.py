@@ -224,7 +224,9 @@ class _Sound:
         self._take(rows)
 
     def _take(self, rows: int) -> None:
-        """Turn the first samples that are pending into so many rows, which may be none."""
+        """Turn the first samples that are pending into so many rows."""
+        if not rows:
+            return
         hop, window = self.settings.hop_length, self.settings.window_length
         steps = self._pending[self._lead : self._lead + rows * hop].reshape(rows, hop)
         frames = sliding_window_view(self._pending, window)[: rows * hop : hop]

@@ -23,15 +23,15 @@ def ordered_map(function: Callable[[Item], Answer], items: Iterable[Item], threa
     if threads == 1 or len(first) < 2:
         yield from map(function, chain(first, iterator))
         return
-    with ThreadPoolExecutor(threads, thread_name_prefix="earmark") as pool:
-        pending: deque[Future[Answer]] = deque()
-        try:
-            for item in chain(first, iterator):
-                pending.append(pool.submit(function, item))
-                if len(pending) >= _AHEAD * threads:
-                    yield pending.popleft().result()
-            while pending:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="earmark")
+    pending: deque[Future[Answer]] = deque()
+    try:
+        for item in chain(first, iterator):
+            pending.append(pool.submit(function, item))
+            if len(pending) >= _AHEAD * threads:
                 yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        # Whoever stops early, by Ctrl-C say, does not wait for hours of sound that are under way.
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -20,6 +20,8 @@ Scores = NDArray[np.float32]
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """Devices by name, and the ONNX Runtime provider that drives each."""
 
+_NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"  # ONNX Runtime counts and reports its use unless told not to
+
 REQUIRED_OUTPUTS = ("clip", "frames")
 OPTIONAL_OUTPUTS = ("embeddings", "novelty")
 
@@ -109,6 +111,7 @@ def open_session(source: Path | bytes, *, device: str = "cpu", threads: int = 1,
     DeviceError
         If ONNX Runtime was built without the device.
     """
+    os.environ.setdefault(_NO_TELEMETRY, "1")  # read once, on import
     import onnxruntime as ort
 
     provider = PROVIDERS[device]

@@ -230,9 +230,9 @@ def run_commands(block: Block) -> None:
             shell, check=False, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, timeout=120
         )
         assert done.returncode == block.status, f"{block}: {command}\n{done.stdout}{done.stderr}"
-        if shown:
-            given = done.stdout if done.returncode == 0 else done.stdout + done.stderr
-            assert matches(shown.rstrip().splitlines(), given.rstrip().splitlines()), f"{block}: {command}\n{given}"
+        given = done.stdout if done.returncode == 0 else done.stdout + done.stderr
+        if shown and not matches(shown.rstrip().splitlines(), given.rstrip().splitlines()):
+            pytest.fail(f"{block} shows another output than this:\n$ {command}\n{given}", pytrace=False)
 
 
 def run_program(block: Block, names: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ class Bandwidth:
     def edge_hz(self) -> float | None:
         """Return where the sound ends abruptly, far below the limit; None if it does not."""
         bands = int(self._limit_hz // _BAND_HZ)
-        if bands < _FEWEST_BANDS:
+        if bands < _FEWEST_BANDS or self._rate_hz > _WINDOW_SAMPLES * _BAND_HZ:
             return None
         first_bins = np.ceil(np.arange(bands + 1) * (_BAND_HZ * _WINDOW_SAMPLES / self._rate_hz)).astype(int)
         sums = np.add.reduceat(self._power, first_bins)[:bands]

@@ -23,7 +23,7 @@ from earmark.audio.doctor import Doctor, Finding
 from earmark.audio.resample import Resampler, checked_rate_hz
 from earmark.audio.samples import to_mono
 from earmark.audio.source import ByteSource, Source, open_bytes, source_name
-from earmark.errors import AudioError, EmptyAudioError, NonFiniteSamplesError, OptionError
+from earmark.errors import AudioError, EmptyAudioError, NonFiniteSamplesError, NotAudioError, OptionError
 
 __all__ = ["AudioReader", "Source", "check_span", "open_audio", "read_audio", "source_name"]
 
@@ -257,10 +257,12 @@ class AudioReader:
         if not self._samples:
             raise self._nothing_there(self._decoder.position / self.source_rate_hz)
 
-    def _nothing_there(self, seconds: float) -> EmptyAudioError | OptionError:
+    def _nothing_there(self, seconds: float) -> EmptyAudioError | NotAudioError | OptionError:
         if self._start and seconds:
             start = self._start / self.source_rate_hz
             return OptionError(f"start={start:g} s is not before the end of {self.name}, which lasts {seconds:.3f} s.")
+        if self._decoder.broken:
+            return NotAudioError(f"Nothing in {self.name} can be decoded: it is damaged; copy or download it again.")
         return EmptyAudioError(f"{self.name} holds no samples: record, copy or download it again.")
 
     def _non_finite(self, block: NDArray[np.float32], rest: Iterator[NDArray[np.float32]]) -> NonFiniteSamplesError:

@@ -1,6 +1,7 @@
 """FFmpeg, through PyAV: M4A, WebM, Opus, MP3, video, and every stream that cannot seek."""
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import av
@@ -33,7 +34,7 @@ _HOLE_SECONDS = 0.1
 
 
 class FFmpegDecoder:
-    """Decodes the best sound track with FFmpeg; a `Decoder`.
+    """Decodes the first sound track that FFmpeg can decode; a `Decoder`.
 
     Parameters
     ----------
@@ -92,15 +93,14 @@ class FFmpegDecoder:
                 "copied. Copy it again, or rebuild the index with a repair tool."
             )
         return NotAudioError(
-            f"{self._source.title} is no sound or video file that libsndfile or FFmpeg knows: convert it to WAV or FLAC "
-            "first."
+            f"{self._source.title} is no sound or video file that libsndfile or FFmpeg knows: convert it to WAV first."
         )
 
     def _sound_track(self) -> AudioStream:
         if not self._file.streams:
             raise self._not_audio()
-        track = self._file.streams.best("audio")
-        if not isinstance(track, AudioStream):
+        track = next((track for track in self._file.streams.audio if track.codec_context is not None), None)
+        if track is None:
             kinds = ", ".join(sorted({stream.type for stream in self._file.streams}))
             raise NoSoundTrackError(f"{self._source.title} has no sound track that FFmpeg can decode, only: {kinds}.")
         for stream in self._file.streams:
@@ -118,9 +118,9 @@ class FFmpegDecoder:
         name = self._file.format.name
         if name in _GUESSED_DURATION:
             return None
-        if "DURATION" in self._stream.metadata:  # Matroska: 00:00:30.008000000
-            hours, minutes, seconds = self._stream.metadata["DURATION"].split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        matroska = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", self._stream.metadata.get("DURATION", ""))
+        if matroska:
+            return int(matroska[1]) * 3600 + int(matroska[2]) * 60 + float(matroska[3])
         if self._stream.duration is not None and self._stream.time_base is not None:
             return float(self._stream.duration * self._stream.time_base)
         if self._file.duration is not None and len(self._file.streams) == 1:
@@ -130,9 +130,9 @@ class FFmpegDecoder:
     def _first_frame(self) -> AudioFrame:
         frame = next(self._frames, None)
         self._source.raise_failure()
-        if frame is not None:
+        if frame is not None and frame.format.name not in ("s64", "s64p"):  # numpy has it, PyAV does not
             return frame
-        if self._skipped_packets or self.broken:
+        if frame is not None or self._skipped_packets or self.broken:
             raise NotAudioError(f"{self._source.title} has a sound track, but none of it can be decoded.")
         raise EmptyAudioError(f"{self._source.title} has a sound track without a single sample.")
 

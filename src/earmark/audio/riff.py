@@ -80,7 +80,7 @@ def data_chunk(source: ByteSource, file_bytes: int) -> DataChunk | None:
         None for another format, or a file without such a chunk.
     """
     magic = source.head[:4]
-    found = _au_header(source.head) if magic in (b".snd", b"dns.") else _walk(source, _LAYOUTS.get(magic))
+    found = _au_header(source.head) if magic in (b".snd", b"dns.") else _walk(source, _LAYOUTS.get(magic), file_bytes)
     if found is None:
         return None
     offset, claimed, codec_tag = found
@@ -101,7 +101,7 @@ def _au_header(head: bytes) -> tuple[int, int, int] | None:
     return offset, claimed, 0
 
 
-def _walk(source: ByteSource, layout: _Layout | None) -> tuple[int, int | None, int] | None:
+def _walk(source: ByteSource, layout: _Layout | None, file_bytes: int) -> tuple[int, int | None, int] | None:
     """Return where the samples begin, the claimed bytes and the codec tag."""
     if layout is None:
         return None
@@ -124,6 +124,8 @@ def _walk(source: ByteSource, layout: _Layout | None) -> tuple[int, int | None, 
         elif header.startswith(b"ds64"):
             long_size = int.from_bytes(source.read_exactly(16)[8:], "little")
         position += size + -size % layout.align
+        if size < 0 or position >= file_bytes:
+            break
     return None
 
 

@@ -119,8 +119,11 @@ class ByteSource:
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to `offset` and return the new position."""
-        return self._file.seek(offset, whence)
+        """Move to `offset` and return the new position, or -1 for a place that a damaged file only pretends to have."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
     def tell(self) -> int:
         """Return the position in bytes."""

@@ -53,6 +53,35 @@ class Layer:
     stride: int
 
 
+# TFLite's layouts to ONNX's [out, in, height, width] and [out, in].
+_LAYOUTS: dict[Kind, tuple[int, ...]] = {"convolution": (0, 3, 1, 2), "depthwise": (3, 0, 1, 2), "dense": (0, 1)}
+
+
+def real_values(tensor: Tensor, kind: Kind | None = None) -> NDArray[np.float64]:
+    """Return a constant's real values, transposed to ONNX's layout where a kind of layer is given.
+
+    Raises
+    ------
+    ModelFormatError
+        If the tensor is no constant.
+    """
+    if tensor.values is None:
+        raise ModelFormatError(f"tensor {tensor.name!r} of this .tflite file is no constant; fetch the file again")
+    values = tensor.values.astype(np.float64)
+    if (quantisation := tensor.quantisation) is not None:
+        shape = [1] * values.ndim
+        shape[-1 if kind == "depthwise" else 0] = -1  # the axis of output channels
+        zero_point, scale = (part.reshape(shape) for part in (quantisation.zero_point, quantisation.scale))
+        values = scale.astype(np.float64) * (values - zero_point)
+    return values.transpose(_LAYOUTS[kind]) if kind else values
+
+
+def with_real_values(tensor: Tensor, values: NDArray[np.float64], kind: Kind | None = None) -> Tensor:
+    """Return a tensor of other real values, the inverse of `real_values`."""
+    stored = values.transpose(np.argsort(_LAYOUTS[kind])) if kind else values
+    return Tensor(tensor.name, tensor.shape, stored.astype(np.float32), None)
+
+
 class TFLiteFile:
     """A parsed `.tflite` file.
 

@@ -6,14 +6,13 @@ whose activations carry scales, and the one with quantised weights alone.
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ModelFormatError, OptionError
+from earmark.errors import ModelFormatError
 from earmark.features.graph import add_logmel, add_padding
 from earmark.features.logmel import PRESETS
 from earmark.features.nodes import END, Nodes
@@ -21,8 +20,9 @@ from earmark.model.audioset import audioset_labels
 from earmark.model.backends import open_session
 from earmark.model.card import DecisionRule, ModelCard
 from earmark.model.modelfile import seal
+from earmark.model.quantisation import Activations, Scale, fit, stored_scales
 from earmark.model.registry import Precision
-from earmark.model.tflitefile import Activation, Kind, Layer, Tensor, TFLiteFile
+from earmark.model.tflitefile import Activation, Layer, TFLiteFile, real_values
 
 if TYPE_CHECKING:
     import onnx
@@ -67,8 +67,9 @@ def import_yamnet(
     """
     source = TFLiteFile(tflite)
     layers = _network_layers(source)
-    scales = _activation_scales(layers, calibration) if precision == "int8" else []
-    return seal(_build(layers, scales), _card(name, precision, source))
+    if precision == "int8":
+        return seal(_build(*_eight_bit(layers, calibration)), _card(name, precision, source))
+    return seal(_build(layers, []), _card(name, precision, source))
 
 
 def _network_layers(source: TFLiteFile) -> tuple[Layer, ...]:
@@ -96,52 +97,28 @@ def _network_layers(source: TFLiteFile) -> tuple[Layer, ...]:
     return layers
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Unsigned 8-bit quantisation of an activation: real = scale * (stored - zero_point)."""
-
-    scale: float
-    zero_point: int
-
-
-_SCORE_SCALE = _Scale(1 / 256, 0)  # what TensorFlow Lite prescribes for the output of a sigmoid
-
-
-def _activation_scales(layers: tuple[Layer, ...], calibration: Iterable[NDArray[np.float32]]) -> list[_Scale]:
-    """Return a scale for the network's input, each convolution's output, the embedding, the logits and the scores."""
+def _eight_bit(
+    layers: tuple[Layer, ...], calibration: Iterable[NDArray[np.float32]]
+) -> tuple[tuple[Layer, ...], list[Scale]]:
+    """Return layers, and a scale for the input, each convolution, the embedding, the logits and the scores."""
     activations = [layers[0].input, *(layer.output for layer in layers[:-1]), layers[-1].input, layers[-1].output]
-    stored = [activation.quantisation for activation in activations if activation.quantisation]
-    if len(stored) < len(activations):
-        return [*_measured_scales(layers, calibration), _SCORE_SCALE]
-    # Signed in the file, unsigned here: ONNX Runtime has faster kernels for it, and the numbers are the same.
-    return [*(_Scale(float(q.scale[0]), int(q.zero_point[0]) + 128) for q in stored), _SCORE_SCALE]
+    stored = stored_scales(activations)
+    return (layers, stored) if stored else fit(layers, calibration, _probe)
 
 
-def _measured_scales(layers: tuple[Layer, ...], calibration: Iterable[NDArray[np.float32]]) -> list[_Scale]:
-    """Measure the range of every activation on real sound, leaving out one value in ten thousand at the top."""
+def _probe(layers: Sequence[Layer], waveform: NDArray[np.float32]) -> Activations:
+    """Run layers in float on a waveform of shape (samples,) and return every activation before the scores."""
     session = open_session(_build(layers, [], probes=True).SerializeToString())
-    names = [_probe(index) for index in range(len(layers) + 2)]
-    lows, highs = np.zeros(len(names)), np.zeros(len(names))
-    for waveform in calibration:
-        values = session.run(names, {"waveform": np.asarray(waveform, np.float32)[None]})
-        lows = np.minimum(lows, [value.min() for value in values])
-        highs = np.maximum(highs, [np.percentile(value, 99.99) for value in values])
-    if not highs.all():
-        raise OptionError(
-            "int8 from a .tflite file without activation scales needs sound to measure them on: "
-            "give calibration clips (--calibrate-with FOLDER), or take precision float32"
-        )
-    return [
-        _Scale(float(high - low) / 255, round(float(-low / (high - low) * 255)))
-        for low, high in zip(lows, highs, strict=True)
-    ]
+    names = [_probe_name(index) for index in range(len(layers) + 2)]
+    values: Activations = session.run(names, {"waveform": np.asarray(waveform, np.float32)[None]})
+    return values
 
 
-def _probe(index: int) -> str:
+def _probe_name(index: int) -> str:
     return f"activation_{index}"
 
 
-def _build(layers: tuple[Layer, ...], scales: list[_Scale], *, probes: bool = False) -> "onnx.ModelProto":
+def _build(layers: Sequence[Layer], scales: list[Scale], *, probes: bool = False) -> "onnx.ModelProto":
     """Build the graph: float where `scales` is empty, else quantised.
 
     With `probes`, every activation that int8 needs a scale for is an output of the graph too.
@@ -160,8 +137,8 @@ def _build(layers: tuple[Layer, ...], scales: list[_Scale], *, probes: bool = Fa
         "embeddings": ["batch", "frames", EMBEDDING_SIZE],
     }
     if probes:
-        pictures = {_probe(index): ["rows", f"c{index}", f"y{index}", f"x{index}"] for index in range(len(layers))}
-        outputs |= pictures | {_probe(len(layers) + index): ["rows", f"v{index}"] for index in range(2)}
+        pictures = {_probe_name(index): ["rows", f"c{index}", f"y{index}", f"x{index}"] for index in range(len(layers))}
+        outputs |= pictures | {_probe_name(len(layers) + index): ["rows", f"v{index}"] for index in range(2)}
     return nodes.model({"waveform": ["batch", "samples"]}, outputs)
 
 
@@ -188,10 +165,10 @@ class _Network:
     Activations are numbered: 0 the input, one for each convolution, then embedding, logits and scores.
     """
 
-    def __init__(self, nodes: Nodes, scales: list[_Scale], *, probes: bool) -> None:
+    def __init__(self, nodes: Nodes, scales: list[Scale], *, probes: bool) -> None:
         self.nodes, self.scales, self.probes = nodes, scales, probes
 
-    def outputs(self, patches: str, layers: tuple[Layer, ...]) -> tuple[str, str]:
+    def outputs(self, patches: str, layers: Sequence[Layer]) -> tuple[str, str]:
         """Add all layers; return embeddings and scores, a row a patch."""
         tensor = self._activation(patches, 0)
         for index, layer in enumerate(layers[:-1]):
@@ -208,7 +185,7 @@ class _Network:
             scale = self.nodes.constant(self.scales[index].scale, np.float32)
             zero = self.nodes.constant(self.scales[index].zero_point, np.uint8)
             return self.nodes("DequantizeLinear", self.nodes("QuantizeLinear", tensor, scale, zero), scale, zero)
-        return self.nodes("Identity", tensor, output=_probe(index)) if self.probes else tensor
+        return self.nodes("Identity", tensor, output=_probe_name(index)) if self.probes else tensor
 
     def _convolution(self, tensor: str, layer: Layer, source: int) -> str:
         """Add a convolution with TensorFlow's SAME padding of even sizes, and its activation function."""
@@ -235,7 +212,7 @@ class _Network:
 
     def _parameters(self, layer: Layer, source: int) -> tuple[str, str]:
         """Add a layer's weights, in ONNX's layout, and its bias; `source` is the activation it reads."""
-        weights, bias = _real(layer.weights, layer.kind), _real(layer.bias)
+        weights, bias = real_values(layer.weights, layer.kind), real_values(layer.bias)
         if not self.scales:
             return self.nodes.constant(weights, np.float32), self.nodes.constant(bias, np.float32)
         scale = _weight_scale(layer)
@@ -254,28 +231,11 @@ class _Network:
         return self.nodes("DequantizeLinear", self.nodes.constant(stored), scales, **attributes)
 
 
-# TFLite's layouts to ONNX's [out, in, height, width] and [out, in].
-_LAYOUTS: dict[Kind, tuple[int, ...]] = {"convolution": (0, 3, 1, 2), "depthwise": (3, 0, 1, 2), "dense": (0, 1)}
-
-
-def _real(tensor: Tensor, kind: Kind | None = None) -> NDArray[np.float64]:
-    """Return a constant's real values, transposed to ONNX's layout where a kind of layer is given."""
-    if tensor.values is None:
-        raise ModelFormatError(f"tensor {tensor.name!r} of this .tflite file is no constant; fetch the file again")
-    values = tensor.values.astype(np.float64)
-    if (quantisation := tensor.quantisation) is not None:
-        shape = [1] * values.ndim
-        shape[-1 if kind == "depthwise" else 0] = -1  # the axis of output channels
-        zero_point, scale = (part.reshape(shape) for part in (quantisation.zero_point, quantisation.scale))
-        values = scale.astype(np.float64) * (values - zero_point)
-    return values.transpose(_LAYOUTS[kind]) if kind else values
-
-
 def _weight_scale(layer: Layer) -> NDArray[np.float32]:
     """Return the scale of a layer's weights as stored, or one per channel that fits them where they are floats."""
     if layer.weights.quantisation is not None:
         return layer.weights.quantisation.scale
-    weights = _real(layer.weights, layer.kind)
+    weights = real_values(layer.weights, layer.kind)
     largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
     return np.asarray(np.maximum(largest, 1e-9) / 127, np.float32)
 

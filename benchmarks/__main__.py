@@ -42,18 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(bench: Bench, names: Sequence[str]) -> tuple[Report, list[str]]:
     """Run benchmarks one after another; return the report and the names of those that broke."""
-    progress = Console(stderr=True)
     report, broken = Report(quick=bench.quick), []
     for name in names:
         module = group(name)
         rows = report.groups.setdefault(title(module), [])
-        with progress.status(f"{name}: {title(module)}"):
-            try:
-                rows.extend(module.measure(bench))
-            except Exception:  # noqa: BLE001 - one broken benchmark must not cost the figures of the others
-                traceback.print_exc()
-                broken.append(name)
-        progress.print(f"{name}: {'broke' if name in broken else f'{len(rows)} figures'}")
+        print(f"{name}: {title(module)} ...", file=sys.stderr, flush=True)  # nothing that moves: it would cost time
+        try:
+            rows.extend(module.measure(bench))
+        except Exception:  # noqa: BLE001 - one broken benchmark must not cost the figures of the others
+            traceback.print_exc()
+            broken.append(name)
     return report, broken
 
 

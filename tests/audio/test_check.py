@@ -130,6 +130,14 @@ def test_a_rate_below_that_of_the_model(rate_hz: int) -> None:
     assert text.startswith(f"narrow-band: a recording at {rate_hz} Hz ends at {rate_hz / 2000:.3g} kHz")
 
 
+@pytest.mark.parametrize("rate_hz", [100, 400_000, 10_000_000])
+def test_rates_far_from_any_microphone(rate_hz: int) -> None:
+    assert codes(make_sound(1, rate_hz, 0.5)[:, 0], rate_hz) in (
+        ["too-short"],
+        ["narrow-band", "too-short"],
+    )
+
+
 def test_too_short() -> None:
     assert [finding.code for finding in check_audio((SOUND[:8000], RATE_HZ)).findings] == ["too-short"]
     assert str(short_finding(0.5, 0.975)).startswith("too-short: 0.500 s is less than the 0.975 s")

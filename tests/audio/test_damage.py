@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from earmark.audio.decode import open_audio, read_audio
-from earmark.errors import NoSoundTrackError, NotAudioError, OptionError
+from earmark.errors import EarmarkError, NoSoundTrackError, NotAudioError, OptionError
 from tests.audio.conftest import RATE_HZ, SECONDS, Encode
 
 # Formats whose header, or last page, tells how long they should be; and those where nothing does.
@@ -106,6 +108,24 @@ def test_a_start_behind_the_damage(name: str, ffmpeg: Encode) -> None:
     content = ffmpeg(name, *CLAIMING[name]).read_bytes()
     with pytest.raises(OptionError, match=r"start=2\.8 s is not before the end of <bytes>, which lasts [12]\.\d+ s"):
         read_audio(content[: int(0.7 * len(content))], 16_000, start=2.8)
+
+
+@pytest.mark.parametrize("name", CLAIMING | SILENT)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_damage_ends_in_sound_or_in_an_error_of_ours(name: str, ffmpeg: Encode, data: st.DataObject) -> None:
+    content = bytearray(ffmpeg(name, *(CLAIMING | SILENT)[name]).read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        header = data.draw(st.booleans())
+        place = data.draw(st.integers(0, min(len(content), 300) - 1 if header else len(content) - 1))
+        noise = data.draw(st.binary(max_size=20))
+        content[place : place + data.draw(st.integers(0, 20))] = noise
+    try:
+        waveform, reader = read_audio(bytes(content), 16_000)
+    except EarmarkError:
+        return
+    assert len(waveform) > 0
+    assert 0 < reader.seconds < 3600
 
 
 def test_an_mp4_that_was_cut_off_before_its_index(ffmpeg: Encode) -> None:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from earmark.audio.decode import open_audio, read_audio
-from earmark.errors import SampleRateError
+from earmark.errors import NotAudioError, SampleRateError
 from tests.audio.conftest import Encode, make_sound
 
 RATE_HZ = 16_000
@@ -181,6 +181,22 @@ def test_a_rate_in_the_header_that_cannot_be(rate_hz: int) -> None:
     content[24:28] = struct.pack("<I", rate_hz)
     with pytest.raises(SampleRateError, match=f"sample rate of <bytes> is {rate_hz} Hz"):
         open_audio(bytes(content), RATE_HZ)
+
+
+@pytest.mark.parametrize("size", [-1, -(2**62), 2**62])
+def test_a_chunk_of_caf_with_an_impossible_size(size: int) -> None:
+    content = wav(form="CAF")
+    place = content.index(b"desc") + 4
+    with pytest.raises(NotAudioError):
+        open_audio(content[:place] + struct.pack(">q", size) + content[place + 8 :], RATE_HZ)
+
+
+def test_64_bit_integers_are_refused() -> None:
+    sphere = wav(subtype="PCM_32", form="W64")
+    place = sphere.index(b"fmt ") + 24
+    header = struct.pack("<HHIIHH", 1, 1, RATE_HZ, 8 * RATE_HZ, 8, 64)
+    with pytest.raises(NotAudioError):
+        read_audio(sphere[:place] + header + sphere[place + 16 :], RATE_HZ)
 
 
 def test_thousands_of_chunks_do_not_hang() -> None:

@@ -141,6 +141,8 @@ class FFmpegDecoder:
             yield from self._file.demux(self._stream)
         except av.FFmpegError:
             self.broken = True
+        except IndexError:  # PyAV, after the last packet, when tracks appeared on the way as they do in broadcasts
+            return
 
     def _decode(self) -> Iterator[AudioFrame]:
         """Yield frames up to the first damage; packets that fail before the first frame are passed over."""

@@ -150,4 +150,5 @@ def _next_steps(path: str) -> str:
         f"earmark listen {path} --realtime": "the same as it happens",
         "earmark show YOUR_FILE -o picture.png": "a picture, with all labels",
     }
-    return "\n".join(["Next:", *(f"  {command:40}{what}" for command, what in commands.items())])
+    width = max(map(len, commands)) + 2
+    return "\n".join(["Next:", *(f"  {command:{width}}{what}" for command, what in commands.items())])

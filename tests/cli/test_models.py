@@ -71,7 +71,7 @@ def test_verify_one_good_and_two_bad(tiny_model: Path, tmp_path: Path) -> None:
     done = earmark("verify", tiny_model, changed, "no.onnx", "--json", cwd=tmp_path)
     assert done.status == 1
     good, bad, missing = done.objects
-    assert (good["passed"], good["weights_unchanged"]) == (True, True)
+    assert (good["passed"], good["unchanged"]) == (True, True)
     assert (bad["kind"], missing["kind"]) == ("VerificationError", "ModelNotFoundError")
     assert "changed.onnx fails its own test" in done.complaints[0]
     assert done.complaints[2] == "2 of 3 inputs failed"

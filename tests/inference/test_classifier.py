@@ -8,7 +8,7 @@ from earmark.errors import AudioNotFoundError, LabelError, ModelError, OptionErr
 from earmark.inference.classifier import Classifier, default_threads
 from earmark.inference.results import ClipResult, Failure
 from earmark.model.backends import load_backend
-from earmark.model.card import DecisionRule
+from earmark.model.card import ClassRule, DecisionRule
 from tests.tinymodel import HOP, LENGTH
 
 RATE = 16_000
@@ -99,6 +99,24 @@ def test_events_follow_the_rule(classifier, sound):
 def test_the_cards_rule_is_the_default(classifier, sound):
     given = classifier.events((sound, RATE), rule=classifier.card.decision)
     assert classifier.events((sound, RATE)) == given
+
+
+def test_a_rule_may_name_labels(classifier, sound):
+    by_name = DecisionRule(on=1.0, off=1.0, classes={"tone": ClassRule(0.0, 0.0), "*hiss": ClassRule(0.0, 0.0)})
+    heard = classifier.events((sound, RATE), rule=by_name)
+    assert {event.label for event in heard.events} == {"Tone", "Noise, hiss"}
+    assert set(heard.parameters["rule"]["classes"]) == {"/t/tone", "/t/noise"}
+    with pytest.raises(LabelError, match="rule: no label matches 'Tonne'"):
+        classifier.events((sound, RATE), rule=DecisionRule(classes={"Tonne": ClassRule(0.5, 0.5)}))
+    with pytest.raises(OptionError, match="rule is a dict; give a DecisionRule"):
+        classifier.events((sound, RATE), rule={"on": 0.5})
+
+
+def test_a_single_string_is_no_list(classifier, sound):
+    with pytest.raises(OptionError, match="allow is the string 'Tone'; give a list"):
+        classifier.classify((sound, RATE), allow="Tone")
+    with pytest.raises(OptionError, match="sources is the single 'dog.wav': give a list"):
+        classifier.classify_many("dog.wav")
 
 
 def test_embeddings(classifier, sound):

@@ -83,6 +83,28 @@ def test_integers_and_channels(classifier):
     np.testing.assert_allclose(classifier.stream(16_000).feed(integers).scores, one.scores, atol=0.02)
 
 
+def test_the_callers_buffer_may_be_used_again(classifier):
+    sound = restless(3 * 16_000, 16_000)
+    one, other = classifier.stream(16_000), classifier.stream(16_000)
+    buffer = np.empty(1000, np.float32)
+    scores = []
+    for start in range(0, len(sound), 1000):
+        buffer[:] = sound[start : start + 1000]
+        scores.append((one.feed(buffer).scores, other.feed(sound[start : start + 1000]).scores))
+    for ours, theirs in scores:
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_stream_ends_once(classifier):
+    stream = classifier.stream(16_000)
+    stream.feed(np.zeros(20_000, np.float32))
+    stream.finish()
+    with pytest.raises(OptionError, match="the stream has ended: open another"):
+        stream.feed(np.zeros(10, np.float32))
+    with pytest.raises(OptionError, match="the stream has ended already"):
+        stream.finish()
+
+
 def test_refusals(classifier):
     with pytest.raises(SampleRateError, match="stream"):
         classifier.stream(0)
@@ -93,5 +115,9 @@ def test_refusals(classifier):
         stream.feed(np.full(10, np.nan, np.float32))
     with pytest.raises(OptionError, match="shape"):
         stream.feed(np.zeros((1, 1, 1), np.float32))
+    with pytest.raises(OptionError, match="give a numpy array"):
+        stream.feed([0.0, 0.1])
+    with pytest.raises(OptionError, match="transpose|samples, channels"):
+        stream.feed(np.zeros((2, 32_000), np.float32))
     assert stream.seconds == 0
     assert stream.finish().scores.shape == (0, 5)

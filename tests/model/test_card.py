@@ -24,7 +24,8 @@ def class_rules(draw):
 @st.composite
 def cards(draw):
     ids = draw(st.lists(words, min_size=1, max_size=5, unique=True))
-    hop, length, segment = sorted(draw(st.tuples(*[st.floats(0.01, 100)] * 3)))
+    rate = draw(st.integers(1, 192_000))
+    hop, length, segment = (count / rate for count in sorted(draw(st.tuples(*[st.integers(1, 10**6)] * 3))))
     off, on = sorted([draw(unit), draw(unit)])
     rule = DecisionRule(
         on, off, draw(seconds), draw(seconds), draw(seconds), draw(st.dictionaries(st.sampled_from(ids), class_rules()))
@@ -34,7 +35,7 @@ def cards(draw):
         name=draw(words),
         version=draw(words),
         labels=tuple(Label(label_id, draw(words)) for label_id in ids),
-        sample_rate=draw(st.integers(1, 192_000)),
+        sample_rate=rate,
         frame_length_seconds=length,
         frame_hop_seconds=hop,
         segment_seconds=segment,
@@ -67,6 +68,7 @@ def test_derived_sizes():
         ({"task": "guess"}, "task is 'guess'; allowed"),
         ({"frame_hop_seconds": 9.0}, "hop 9.0 s.*in that order"),
         ({"segment_seconds": 0.1}, "in that order"),
+        ({"frame_hop_seconds": 0.1 + 1e-5}, "frame_hop_seconds is 1600.16 samples; it must be a whole number"),
         ({"decision": DecisionRule(classes={"/t/cat": ClassRule(0.5, 0.5)})}, "names '/t/cat', which is no label id"),
     ],
 )

@@ -12,7 +12,7 @@ from earmark.errors import CardError, ModelFormatError, OutputError, Verificatio
 from earmark.model.backends import load_backend
 from earmark.model.card import CARD_KEY, Label
 from earmark.model.modelfile import read_card, save
-from earmark.model.verify import signal, verify
+from earmark.model.verify import measure, signal, verify
 from tests.tinymodel import LABELS, tiny_card, tiny_graph
 
 
@@ -37,7 +37,7 @@ def nudge(index: int, by: float):
 
 def test_save_and_read(tiny_model):
     card = read_card(tiny_model)
-    assert replace(card, test_vectors=(), weights_sha256="") == tiny_card()
+    assert replace(card, test_vectors=(), sha256="") == tiny_card()
     assert [vector.signal for vector in card.test_vectors] == ["silence", "sine:440", "noise:7"]
     assert all(set(vector.outputs) == {"clip", "frames", "embeddings"} for vector in card.test_vectors)
 
@@ -51,14 +51,14 @@ def test_verify_passes_as_saved(tiny_model):
     outcome = verify(tiny_model)
     assert outcome.passed
     assert outcome.largest < 1e-5
-    assert outcome.weights_unchanged
+    assert outcome.unchanged
     assert outcome.to_dict()["differences"]["noise:7 clip"] < 1e-5
 
 
 @pytest.mark.parametrize("by", [0.5, 1e-6])
 def test_verify_fails_on_a_changed_weight(tiny_model, tmp_path, by):
     # 1e-6 is far below what any output shows; the digest of the weights tells.
-    with pytest.raises(VerificationError, match=r"its weights are not the ones it was made with; fetch or save"):
+    with pytest.raises(VerificationError, match=r"it was changed since it was made; fetch or save"):
         verify(changed_copy(tiny_model, tmp_path, nudge(1234, by)))
 
 
@@ -66,7 +66,9 @@ def test_verify_fails_on_a_changed_graph(tiny_model, tmp_path):
     def drop_the_root(model):
         next(node for node in model.graph.node if node.op_type == "Sigmoid").op_type = "Tanh"
 
-    with pytest.raises(VerificationError, match=r"outputs differ by 0.*allowed 0.001; fetch"):
+    with pytest.raises(
+        VerificationError, match=r"outputs differ by 0.*allowed 0.001; it was changed since it was made; fetch"
+    ):
         verify(changed_copy(tiny_model, tmp_path, drop_the_root))
 
 
@@ -85,7 +87,7 @@ def test_a_file_without_a_card(tiny_model, tmp_path):
 
 
 def test_card_and_graph_must_agree(tmp_path, rng):
-    with pytest.raises(CardError, match=r"clip has 5 classes, its card 6 labels"):
+    with pytest.raises(CardError, match=r"clip has shape \['batch', 5\], its card wants 6 numbers"):
         save(tiny_graph(rng), tiny_card(labels=(*LABELS, Label("/t/one", "One more"))), tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -127,3 +129,27 @@ def test_signals_are_what_they_say():
     np.testing.assert_allclose(noise[:2], [0.5 * state / 2**32 - 0.25 for state in states], atol=1e-7)
     with pytest.raises(CardError, match=r"test signal 'hum' is not known"):
         signal("hum", 10, 16_000)
+
+
+def test_verify_fails_on_a_changed_card(tiny_model, tmp_path):
+    def swap_names(model):
+        entry = model.metadata_props[0]
+        entry.value = entry.value.replace("Tone", "Hush").replace("Silence", "Tone")
+
+    with pytest.raises(VerificationError, match=r"it was changed since it was made"):
+        verify(changed_copy(tiny_model, tmp_path, swap_names))
+
+
+def test_verify_fails_on_outputs_that_are_no_numbers(tiny_model):
+    backend = load_backend(tiny_model)
+    outcome = replace(measure(backend), differences={"silence clip": 0.0, "silence frames": float("nan")})
+    assert not outcome.passed
+
+
+def test_embeddings_must_be_in_card_and_graph(tmp_path, rng):
+    with pytest.raises(CardError, match=r"embeddings are in the card or in the graph, but not in both"):
+        save(tiny_graph(rng), tiny_card(embedding_size=0), tmp_path / "x.onnx")
+
+
+def test_saved_files_are_for_everyone(tiny_model):
+    assert tiny_model.stat().st_mode & 0o777 == 0o644

@@ -10,7 +10,7 @@ from earmark.audio.resample import checked_rate_hz
 from earmark.audio.samples import to_float32
 from earmark.errors import EmptyAudioError, OptionError, SampleRateError
 
-__all__ = ["ArrayDecoder"]
+__all__ = ["ArrayDecoder", "as_columns"]
 
 # More channels than any recorder has: the array is more likely (channels, samples) than (samples, channels).
 _MOST_CHANNELS = 1024
@@ -42,7 +42,7 @@ class ArrayDecoder:
                 f"The array of (array, sample_rate_hz) is a {type(samples).__name__}: give a numpy array."
             )
         self.rate_hz = checked_rate_hz(rate_hz, "the array")
-        self._columns = _as_columns(samples)
+        self._columns = as_columns(samples)
         self.channels = self._columns.shape[1]
         self.codec = samples.dtype.name
         self.position, self.samples = 0, len(samples)
@@ -69,7 +69,18 @@ class ArrayDecoder:
         """Do nothing: there is no file."""
 
 
-def _as_columns(samples: NDArray[Any]) -> NDArray[Any]:
+def as_columns(samples: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of shape (samples,) or (samples, channels) as the latter.
+
+    Raises
+    ------
+    OptionError
+        If it is no array, or its shape is another or looks transposed.
+    EmptyAudioError
+        If it holds no samples.
+    """
+    if not isinstance(samples, np.ndarray):
+        raise OptionError(f"The samples are a {type(samples).__name__}: give a numpy array.")
     columns = samples[:, np.newaxis] if samples.ndim == 1 else samples
     if columns.ndim != 2:
         raise OptionError(f"An array of shape {samples.shape} is not sound: give (samples,) or (samples, channels).")

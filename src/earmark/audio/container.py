@@ -13,8 +13,8 @@ The order is fixed:
 
 from dataclasses import dataclass
 
+from earmark.audio.chunks import data_chunk
 from earmark.audio.ogg import examine_ogg
-from earmark.audio.riff import data_chunk
 from earmark.audio.source import ByteSource
 
 __all__ = ["Container", "examine"]
@@ -108,7 +108,7 @@ def _examine_mpeg(source: ByteSource) -> Container:
 
 
 def _examine_chunks(source: ByteSource) -> Container:
-    chunk = data_chunk(source, source.size or 0)
+    chunk = data_chunk(source)
     if chunk is None:
         return Container(libsndfile=True)
     share = chunk.claimed_bytes / chunk.held_bytes if chunk.claimed_bytes and chunk.held_bytes else None

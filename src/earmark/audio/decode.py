@@ -27,6 +27,8 @@ from earmark.errors import AudioError, EmptyAudioError, NonFiniteSamplesError, N
 
 __all__ = ["AudioReader", "Source", "check_span", "open_audio", "read_audio", "source_name"]
 
+_MOST_BLOCK_VALUES = 1 << 22  # 16 MB, also of a thousand channels
+
 
 def open_audio(
     source: Source, sample_rate_hz: int, *, start: float = 0.0, end: float | None = None, block_seconds: float = 10.0
@@ -162,7 +164,8 @@ class AudioReader:
         self._decoder = decoder
         self._start = round(start * self.source_rate_hz)
         self._stop = None if end is None else max(round(end * self.source_rate_hz), self._start + 1)
-        self._block_samples = max(round(block_seconds * self.source_rate_hz), 1)
+        most_samples = max(_MOST_BLOCK_VALUES // self.channels, 1)
+        self._block_samples = min(max(round(block_seconds * self.source_rate_hz), 1), most_samples)
         self._samples = 0
         self._read = False
         self._doctor = Doctor(self.source_rate_hz, sample_rate_hz)

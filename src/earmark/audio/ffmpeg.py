@@ -1,5 +1,6 @@
 """FFmpeg, through PyAV: M4A, WebM, Opus, MP3, video, and every stream that cannot seek."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Iterator
@@ -60,14 +61,13 @@ class FFmpegDecoder:
         self._rate_hz: int | None = None
         self._end_seconds: float | None = None  # of the last frame, by the clock of the container
         self._skipped_packets = 0
-        try:
-            self._file = self._open(container)
+        with contextlib.ExitStack() as opened:
+            opened.callback(self._source.close)
+            self._file = opened.enter_context(self._open(container))
             self._stream = self._sound_track()
             self._frames = self._decode()
             self._first = self._first_frame()
-        except BaseException:
-            self._source.close()
-            raise
+            self._opened = opened.pop_all()
         self.rate_hz, self.channels = self._first.sample_rate, self._first.layout.nb_channels
         self.container, self.codec = self._names()
         self.claimed_seconds = self._duration_seconds() if container.ended and container.exact_duration else None
@@ -202,8 +202,7 @@ class FFmpegDecoder:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
-        self._source.close()
+        self._opened.close()
 
 
 def _shape(frame: AudioFrame) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """libsndfile: WAV, FLAC, Ogg Vorbis and their like."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +54,10 @@ class SndfileDecoder:
 
     def _open(self) -> Any:
         self._source.seek(0)
-        return soundfile.SoundFile(self._source.path or self._source)
+        path = self._source.path
+        if path is not None and os.name == "posix":  # where a path is bytes, and not always text
+            return soundfile.SoundFile(os.fsencode(path))
+        return soundfile.SoundFile(path or self._source)
 
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Yield samples as `Decoder.blocks` says."""

@@ -16,7 +16,7 @@ __all__ = ["ByteSource", "Source", "open_bytes", "source_name"]
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[np.ndarray, int]
 """A path, the bytes of a file, a binary file object, or ``(array, sample_rate_hz)``."""
 
-HEAD_BYTES = 64
+_HEAD_BYTES = 64
 
 
 def source_name(source: Source) -> str:
@@ -71,7 +71,7 @@ class ByteSource:
         self._pending = b""
         self.size: int | None = self.seek(0, os.SEEK_END) if self._seekable else None
         self.rewind()
-        self.head = self.read_exactly(HEAD_BYTES)
+        self.head = self.read_exactly(_HEAD_BYTES)
         if self._seekable:
             self.rewind()
         else:

@@ -201,7 +201,7 @@ def _readable(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _outcome_line(outcome: "Verification") -> str:
-    weights = {True: ", no weight changed", None: "", False: ", weights changed"}[outcome.weights_unchanged]
+    weights = {True: ", unchanged since it was made", None: "", False: ", changed"}[outcome.unchanged]
     return (
         f"{outcome.model} {outcome.version}  passes: outputs differ by {outcome.largest:.2g}, "
         f"allowed {outcome.tolerance:.2g}{weights}"

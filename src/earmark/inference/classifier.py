@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from earmark.audio.decode import Source, check_span, source_name
 from earmark.errors import EarmarkError, ModelError, OptionError
 from earmark.inference.events import EventTracker, closed_events
-from earmark.inference.labels import select_labels
+from earmark.inference.labels import rule_by_id, select_labels
 from earmark.inference.parallel import ordered_map
 from earmark.inference.results import (
     ClipResult,
@@ -167,7 +167,7 @@ class Classifier:
             How frame scores become events; by default the card's.
         """
         chosen = self._chosen(allow=allow, deny=deny, start=start, end=end)
-        rule = rule or self.card.decision
+        rule = rule_by_id(rule or self.card.decision, self.card.labels)
         tracker = EventTracker(rule, [self.card.labels[index] for index in chosen], self.card.frame_hop_seconds)
         scan = self._scan(source, start, end)
         changes = [change for edges, outputs in scan for change in tracker.push(outputs.frames[0][:, chosen], edges)]
@@ -243,6 +243,8 @@ class Classifier:
         self, method: Callable[..., _Answer], sources: Iterable[Source], options: dict[str, Any]
     ) -> Iterator[_Answer | Failure]:
         """Apply a method to sources, a thread each; a lone source gets all threads for its segments."""
+        if isinstance(sources, str | bytes | os.PathLike):
+            raise OptionError(f"sources is the single {sources!r}: give a list of them, such as [{sources!r}]")
         self._chosen(**options)  # an option wrong for one recording is wrong for all: say so once
         iterator = iter(sources)
         first = list(islice(iterator, 2))
@@ -266,7 +268,7 @@ class Classifier:
         top_k: int = 0,
         threshold: float = 0.0,
         aggregate: str = "mean",
-        rule: DecisionRule | None = None,  # noqa: ARG002 - checked itself when it was made
+        rule: DecisionRule | None = None,
     ) -> NDArray[np.intp]:
         """Refuse what no recording could be asked, and return the columns of the labels that are meant."""
         check_span(start, end)
@@ -274,6 +276,7 @@ class Classifier:
             raise OptionError(f"threshold={threshold:g} is not allowed: a score lies in 0 to 1")
         if top_k < 0 or aggregate not in ("mean", "max"):
             raise OptionError(f"top_k={top_k}, aggregate={aggregate!r}: top_k is 0 or more, aggregate 'mean' or 'max'")
+        rule_by_id(rule or self.card.decision, self.card.labels)
         return select_labels(self.card.labels, allow, deny)
 
     def _check_embeddings(self) -> None:
@@ -318,8 +321,11 @@ def _positive(number: int, name: str) -> int:
     return number
 
 
-def _filters(allow: Sequence[str], deny: Sequence[str]) -> dict[str, list[str]]:
-    return {"allow": list(allow), "deny": list(deny)}
+def _filters(allow: Sequence[str], deny: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Return the filters as JSON-ready lists; a string is left for `select_labels` to refuse."""
+    return {
+        name: value if isinstance(value, str) else list(value) for name, value in (("allow", allow), ("deny", deny))
+    }
 
 
 def _embeddings(outputs: Outputs) -> NDArray[np.float32]:

@@ -3,13 +3,14 @@
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import LabelError, OptionError
-from earmark.model.card import Label
+from earmark.model.card import DecisionRule, Label
 
 NEAREST = 5
 """How many similar names an error lists."""
@@ -42,6 +43,33 @@ def select_labels(labels: Sequence[Label], allow: Sequence[str] = (), deny: Sequ
     if not kept:
         raise OptionError(f"allow={list(allow)} and deny={list(deny)} leave no label; deny fewer or allow others")
     return np.array(kept, dtype=np.intp)
+
+
+def rule_by_id(rule: DecisionRule, labels: Sequence[Label]) -> DecisionRule:
+    """Return a rule whose exceptions go by label id, where they may have gone by name or wildcard.
+
+    Parameters
+    ----------
+    rule : DecisionRule
+        As a person wrote it.
+    labels : sequence of Label
+        All labels of the model.
+
+    Raises
+    ------
+    LabelError
+        If an exception matches no label.
+    OptionError
+        If this is no rule.
+    """
+    if not isinstance(rule, DecisionRule):
+        raise OptionError(f"rule is a {type(rule).__name__}; give a DecisionRule")
+    classes = {
+        labels[index].id: thresholds
+        for entry, thresholds in rule.classes.items()
+        for index in sorted(_matches("rule", [entry], labels))
+    }
+    return replace(rule, classes=classes)
 
 
 def split_labels(text: str, labels: Sequence[Label]) -> list[str]:

@@ -33,5 +33,5 @@ def ordered_map(function: Callable[[Item], Answer], items: Iterable[Item], threa
         while pending:
             yield pending.popleft().result()
     finally:
-        # Whoever stops early, by Ctrl-C say, does not wait for hours of sound that are under way.
+        # Whoever stops early does not wait here for what is under way; the interpreter does, when it ends.
         pool.shutdown(wait=False, cancel_futures=True)

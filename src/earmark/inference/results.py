@@ -115,7 +115,7 @@ class EventsResult(Result):
         return self._dict(events=[event.to_dict() for event in self.events])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TimelineResult(Result):
     """Scores of every frame.
 
@@ -146,7 +146,7 @@ class TimelineResult(Result):
         return self._dict(labels=[{"label": label.name, "id": label.id} for label in self.labels], frames=frames)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EmbeddingResult(Result):
     """Embeddings of every frame.
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.audio.array import as_columns
 from earmark.audio.resample import Resampler, checked_rate_hz
 from earmark.audio.samples import to_float32, to_mono
 from earmark.errors import NonFiniteSamplesError, OptionError
 from earmark.inference.events import EventChange, EventTracker
-from earmark.inference.labels import select_labels
+from earmark.inference.labels import rule_by_id, select_labels
 from earmark.inference.timeline import Segment, Segmenter, frame_edges
 from earmark.model.backends import Backend
 from earmark.model.card import DecisionRule, Label
@@ -71,8 +72,9 @@ class Stream:
         self._resampler = Resampler(self._sample_rate_hz, card.sample_rate)
         self._samples_fed = 0
         self._segmenter = Segmenter(card, eager=True)
-        self._tracker = EventTracker(rule, self.labels, card.frame_hop_seconds)
+        self._tracker = EventTracker(rule_by_id(rule, card.labels), self.labels, card.frame_hop_seconds)
         self._last_edge = 0.0
+        self._finished = False
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -101,12 +103,13 @@ class Stream:
         NonFiniteSamplesError
             For NaN or infinite samples; the stream goes on as if the block had not come.
         OptionError
-            For a shape or a type that cannot be sound.
+            For a shape or a type that cannot be sound, or after `finish`.
+        EmptyAudioError
+            For a block of no samples.
         """
-        if block.ndim not in (1, 2):
-            raise OptionError(f"a block of shape {block.shape} is not sound: give (samples,) or (samples, channels)")
-        samples = to_float32(block)
-        mono = to_mono(samples) if samples.ndim == 2 else samples
+        if self._finished:
+            raise OptionError("the stream has ended: open another one for more sound")
+        mono = to_mono(to_float32(as_columns(block))).copy()  # the caller may fill the same buffer again
         if not np.isfinite(mono).all():
             raise NonFiniteSamplesError(
                 f"a block at {self.seconds:.2f} s holds NaN or infinite samples; check the source"
@@ -116,6 +119,9 @@ class Stream:
 
     def finish(self) -> StreamUpdate:
         """End the stream: score what is left, close open events."""
+        if self._finished:
+            raise OptionError("the stream has ended already; open another one")
+        self._finished = True
         rest = self._update([*self._segmenter.push(self._resampler.finish()), *self._segmenter.finish()])
         closing = self._tracker.finish(self.seconds)
         if rest.scores.size:

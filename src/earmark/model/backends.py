@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import CardError, DeviceError, MissingExtraError, ModelFormatError, OptionError
+from earmark.errors import CardError, DeviceError, MissingExtraError, ModelError, ModelFormatError, OptionError
 from earmark.model.card import CARD_KEY, Label, ModelCard
 from earmark.model.tflitefile import TFLiteFile
 
@@ -78,9 +78,10 @@ def load_backend(path: str | os.PathLike[str], *, device: str = "cpu", threads: 
         raise OptionError(f"device {device!r} is not known; allowed: {', '.join(PROVIDERS)}")
     if not path.is_file():
         raise ModelFormatError(f"no model file at {path}; check the path, or see `earmark models list`")
-    if path.suffix == ".onnx":
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
         return OnnxBackend(path, device=device, threads=threads)
-    if path.suffix == ".tflite":
+    if suffix == ".tflite":
         if device != "cpu":
             raise DeviceError(f"{path.name} runs on LiteRT, which uses the CPU here; leave out --device {device}")
         return LiteRTBackend(path, threads=threads)
@@ -97,7 +98,10 @@ class OnnxBackend:
 
     def run(self, waveforms: Scores) -> Outputs:
         """Run the model; see `Backend.run`."""
-        values = self._session.run(self._outputs, {"waveform": waveforms})
+        try:
+            values = self._session.run(self._outputs, {"waveform": waveforms})
+        except runtime_refusals() as error:  # out of memory, a lost device
+            raise ModelError(f"model {self.card.name!r} failed on {waveforms.shape} samples ({error})") from error
         return Outputs(**dict(zip(self._outputs, values, strict=True)))
 
 
@@ -131,7 +135,7 @@ def open_session(source: Path | bytes, *, device: str = "cpu", threads: int = 1,
     try:
         # What a GPU has no kernel for falls back to the processor; the whole of it must not.
         session = ort.InferenceSession(source, options, providers=list(dict.fromkeys([provider, PROVIDERS["cpu"]])))
-    except _refusals() as error:
+    except runtime_refusals() as error:
         reason = str(error).split(" : ")[-1].strip()
         raise ModelFormatError(f"{name} cannot be loaded by ONNX Runtime ({reason}); fetch or save it again") from error
     if session.get_providers()[0] != provider:
@@ -141,8 +145,8 @@ def open_session(source: Path | bytes, *, device: str = "cpu", threads: int = 1,
     return session
 
 
-def _refusals() -> tuple[type[Exception], ...]:
-    """Return the errors by which ONNX Runtime refuses a file; they have no common root."""
+def runtime_refusals() -> tuple[type[Exception], ...]:
+    """Return the errors by which ONNX Runtime refuses a file or a call; they have no common root."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return (
@@ -171,10 +175,14 @@ def card_of(session: Any, path: Path) -> ModelCard:
             f"{path.name} takes {inputs} and gives {sorted(shapes)}; the contract is waveform in, "
             "clip and frames out, embeddings and novelty at will"
         )
-    for name, axis, size in (("clip", 1, len(card.labels)), ("frames", 2, len(card.labels))):
-        if shapes[name][axis] != size:
+    if ("embeddings" in shapes) != (card.embedding_size > 0):
+        raise CardError(f"{path.name}: embeddings are in the card or in the graph, but not in both; save it again")
+    classes = len(card.labels)
+    wanted = {"clip": (2, classes), "frames": (3, classes), "embeddings": (3, card.embedding_size)}
+    for name, (rank, size) in wanted.items():
+        if name in shapes and (len(shapes[name]) != rank or shapes[name][-1] != size):
             raise CardError(
-                f"{path.name}: {name} has {shapes[name][axis]} classes, its card {size} labels; save it again"
+                f"{path.name}: {name} has shape {shapes[name]}, its card wants {size} numbers; save it again"
             )
     return card
 
@@ -196,7 +204,7 @@ class LiteRTBackend:
         self._new: Callable[[], Any] = lambda: Interpreter(model_content=data, num_threads=threads)
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         try:
-            self._idle.put(self._prepared())
+            self._idle.put(_float_interpreter(self._prepared(), path))
         except (RuntimeError, ValueError) as error:
             raise ModelFormatError(f"{path.name} cannot be loaded by LiteRT ({error}); export it again") from error
 
@@ -238,7 +246,17 @@ class LiteRTBackend:
         return scores
 
 
-_TFLITE_HOP_STEP_SECONDS = 0.01
+def _float_interpreter(interpreter: Any, path: Path) -> Any:
+    """Refuse a file whose input or output is no float: its integers mean nothing without their scale."""
+    for detail in (interpreter.get_input_details()[0], interpreter.get_output_details()[0]):
+        if detail["dtype"] is not np.float32:
+            raise ModelFormatError(
+                f"{path.name} takes or gives {np.dtype(detail['dtype']).name}; export it with float32 input and output"
+            )
+    return interpreter
+
+
+_TFLITE_HOP_STEPS_PER_SECOND = 100
 _TFLITE_SEGMENT_SECONDS = 10.0
 
 
@@ -253,14 +271,15 @@ def _litert_card(model: TFLiteFile, path: Path) -> ModelCard:
     if len(model.labels) != classes:
         raise ModelFormatError(f"{path.name} has {classes} outputs and {len(model.labels)} labels; export it again")
     seconds = length / model.sample_rate
-    steps = max(1, int(seconds / 2 / _TFLITE_HOP_STEP_SECONDS + 1e-9))
+    step = max(1, model.sample_rate // _TFLITE_HOP_STEPS_PER_SECOND)
+    hop = max(1, length // 2 // step * step)
     return ModelCard(
         name=path.stem,
         version="tflite",
         labels=_litert_labels(model.labels),
         sample_rate=model.sample_rate,
         frame_length_seconds=seconds,
-        frame_hop_seconds=steps * _TFLITE_HOP_STEP_SECONDS,
+        frame_hop_seconds=hop / model.sample_rate,
         segment_seconds=max(seconds, _TFLITE_SEGMENT_SECONDS),
         source=path.name,
     )

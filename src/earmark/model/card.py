@@ -40,9 +40,9 @@ class ClassRule:
     off: float
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.off <= self.on <= 1.0:
+        if not (_is_number(self.on) and _is_number(self.off) and 0.0 <= self.off <= self.on <= 1.0):
             raise CardError(
-                f"thresholds on={self.on:g}, off={self.off:g} are not allowed: "
+                f"thresholds on={self.on}, off={self.off} are not allowed: "
                 "0 <= off <= on <= 1; give an off threshold at or below the on threshold"
             )
 
@@ -82,7 +82,7 @@ class DecisionRule:
     def __post_init__(self) -> None:
         ClassRule(self.on, self.off)
         for name in ("smoothing_seconds", "min_duration_seconds", "merge_gap_seconds"):
-            if not 0.0 <= getattr(self, name) < float("inf"):
+            if not (_is_number(getattr(self, name)) and 0.0 <= getattr(self, name) < float("inf")):
                 raise CardError(f"{name} is {getattr(self, name)}: it must be a finite number of seconds, 0 or more")
 
     @classmethod
@@ -90,9 +90,9 @@ class DecisionRule:
         """Build a rule from its JSON form; raises CardError for an unknown key."""
         known = _known(cls, data, "decision rule")
         classes = known.pop("classes", {})
-        return cls(
-            **known, classes={key: ClassRule(**_known(ClassRule, rule, "class")) for key, rule in classes.items()}
-        )
+        if not isinstance(classes, Mapping):
+            raise CardError(f"classes is {classes!r}: give an object of thresholds by label, or leave it out")
+        return cls(**known, classes={key: _class_rule(key, rule) for key, rule in classes.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,8 @@ class ModelCard:
         Measured figures, with the command that gives them.
     test_vectors : tuple of TestVector
         Empty where the file was never verified.
-    weights_sha256 : str
-        Digest of every constant in the graph; empty where the file was never sealed.
+    sha256 : str
+        Digest of the graph and of this card; empty where the file was never sealed.
 
     Raises
     ------
@@ -177,7 +177,7 @@ class ModelCard:
     training_data: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     test_vectors: tuple[TestVector, ...] = ()
-    weights_sha256: str = ""
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -242,12 +242,25 @@ class ModelCard:
             known["decision"] = DecisionRule.from_dict(known.get("decision", {}))
             known["test_vectors"] = tuple(TestVector(**vector) for vector in known.get("test_vectors", ()))
             return cls(**known)
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, AttributeError) as error:
             raise CardError(f"the model card is malformed: {error}; save the model again") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _class_rule(label: str, data: Any) -> ClassRule:
+    known = _known(ClassRule, data, f"rule of {label!r}")
+    if set(known) != {"on", "off"}:
+        raise CardError(f"the rule of {label!r} is {dict(data)}: give both its on and its off threshold")
+    return ClassRule(**known)
 
 
 def _known(cls: type, data: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Return `data` as keyword arguments of the dataclass `cls`, refusing names it does not have."""
+    if not isinstance(data, Mapping):
+        raise CardError(f"the {what} is {data!r}: it must be a JSON object")
     allowed = {item.name for item in fields(cls)}
     unknown = sorted(set(data) - allowed)
     if unknown:
@@ -256,15 +269,24 @@ def _known(cls: type, data: Mapping[str, Any], what: str) -> dict[str, Any]:
 
 
 def _problem(card: ModelCard) -> str | None:
-    """Return what is wrong with the card's numbers, in words, or None."""
+    """Return what is wrong with the card, in words, or None."""
+    if card.task not in ("multi-label", "single-label"):
+        return f"task is {card.task!r}; allowed: 'multi-label', 'single-label'"
+    return _label_problem(card) or _time_problem(card)
+
+
+def _label_problem(card: ModelCard) -> str | None:
     ids = [label.id for label in card.labels]
     if not ids:
         return "it has no labels; a model needs at least one"
     if len(set(ids)) != len(ids):
         twice = next(label_id for label_id in ids if ids.count(label_id) > 1)
         return f"the label id {twice!r} is there twice; ids must be unique"
-    if card.task not in ("multi-label", "single-label"):
-        return f"task is {card.task!r}; allowed: 'multi-label', 'single-label'"
+    unknown = sorted(set(card.decision.classes) - set(ids))
+    return f"the decision rule names {unknown[0]!r}, which is no label id" if unknown else None
+
+
+def _time_problem(card: ModelCard) -> str | None:
     if card.sample_rate <= 0:
         return f"sample_rate is {card.sample_rate}; it must be a positive number of hertz"
     if not 0 < card.frame_hop_seconds <= card.frame_length_seconds <= card.segment_seconds:
@@ -272,5 +294,11 @@ def _problem(card: ModelCard) -> str | None:
             f"hop {card.frame_hop_seconds} s, frame {card.frame_length_seconds} s, segment {card.segment_seconds} s; "
             "they must be positive and in that order"
         )
-    unknown = sorted(set(card.decision.classes) - set(ids))
-    return f"the decision rule names {unknown[0]!r}, which is no label id" if unknown else None
+    for name in ("frame_hop_seconds", "frame_length_seconds"):
+        samples = getattr(card, name) * card.sample_rate
+        if abs(samples - round(samples)) > _SAMPLE_TOLERANCE:
+            return f"{name} is {samples:g} samples; it must be a whole number, or times drift"
+    return None
+
+
+_SAMPLE_TOLERANCE = 1e-3  # a day of frames then drifts by less than a millisecond

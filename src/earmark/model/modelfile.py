@@ -1,4 +1,4 @@
-"""Writing and reading the one-file model: an ONNX graph with its card, test vectors and weight digest inside."""
+"""Writing and reading the one-file model: an ONNX graph with its card, test vectors and digest inside."""
 
 import os
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from earmark.errors import OutputError
 from earmark.model.backends import Outputs, Scores, card_of, open_session
 from earmark.model.card import CARD_KEY, ModelCard
-from earmark.model.verify import make_vectors, weights_digest
+from earmark.model.verify import content_digest, make_vectors
 
 if TYPE_CHECKING:
     import onnx
@@ -31,10 +31,10 @@ def seal(model: "onnx.ModelProto", card: ModelCard) -> bytes:
     CardError
         If card and graph contradict each other.
     """
-    _embed(model, replace(card, test_vectors=(), weights_sha256=""))
+    _embed(model, replace(card, test_vectors=(), sha256=""))
     vectors = make_vectors(_Unsaved(model.SerializeToString()))
-    sealed = replace(card, test_vectors=vectors, weights_sha256=weights_digest(model))
-    _embed(model, sealed)
+    sealed = replace(card, test_vectors=vectors, sha256="")
+    _embed(model, replace(sealed, sha256=content_digest(model, sealed)))
     return bytes(model.SerializeToString())
 
 
@@ -84,6 +84,7 @@ def write_whole(path: Path, data: bytes) -> Path:
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = Path(file.name)
             file.write(data)
+        temporary.chmod(0o644)  # a temporary file is its owner's alone
         temporary.replace(path)
     except OSError as error:
         if temporary:

@@ -7,6 +7,7 @@ appended to it, audio properties in a second FlatBuffer (TensorFlow Lite Metadat
 import io
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -120,7 +121,13 @@ class TFLiteFile:
             self.output_shape = self._tensor(self._graph.Outputs(0)).shape
             self.layers = self._layers()
             self.sample_rate = self._sample_rate()
-        except (struct.error, IndexError, ValueError, TypeError) as error:  # what reading past the end comes to
+        except (
+            struct.error,
+            AttributeError,
+            IndexError,
+            TypeError,
+            ValueError,
+        ) as error:  # what reading past the end comes to
             raise ModelFormatError(f"the .tflite file is damaged or cut off ({error}); fetch it again") from error
         self.labels = self._labels()
 
@@ -169,6 +176,8 @@ class TFLiteFile:
                 text = archive.read(names[0]).decode("utf-8") if names else ""
         except zipfile.BadZipFile:
             return ()
+        except (OSError, RuntimeError, UnicodeDecodeError, zlib.error) as error:
+            raise ModelFormatError(f"the labels in the .tflite file are damaged ({error}); fetch it again") from error
         return tuple(line.strip() for line in text.splitlines() if line.strip())
 
     def _sample_rate(self) -> int | None:

@@ -7,7 +7,7 @@ that any language writes in two lines.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ SIGNALS = ("silence", "sine:440", "noise:7")
 
 _KEPT_VALUES = 600  # every class of `clip` for models of usual size; an even sample of larger outputs
 _DECIMALS = 6
+_MOST_SECONDS = 600
 
 
 def signal(recipe: str, samples: int, sample_rate: int) -> NDArray[np.float32]:
@@ -45,13 +46,15 @@ def signal(recipe: str, samples: int, sample_rate: int) -> NDArray[np.float32]:
     CardError
         For a recipe of another kind.
     """
-    kind, _, argument = recipe.partition(":")
+    kind, _, number = recipe.partition(":")
+    if not 0 < samples <= _MOST_SECONDS * sample_rate:
+        raise CardError(f"a test signal of {samples} samples is not allowed: 1 to {_MOST_SECONDS * sample_rate}")
     if kind == "silence":
         return np.zeros(samples, np.float32)
-    if kind == "sine":
-        return (0.5 * np.sin(2 * np.pi * float(argument) * np.arange(samples) / sample_rate)).astype(np.float32)
-    if kind == "noise":
-        return _noise(int(argument), samples)
+    if kind == "sine" and number.isdecimal():
+        return (0.5 * np.sin(2 * np.pi * int(number) * np.arange(samples) / sample_rate)).astype(np.float32)
+    if kind == "noise" and number.isdecimal():
+        return _noise(int(number), samples)
     raise CardError(f"test signal {recipe!r} is not known; allowed: silence, sine:HERTZ, noise:SEED; update earmark")
 
 
@@ -95,25 +98,25 @@ class Verification:
         Largest absolute difference by signal and output, such as ``"noise:7 clip"``.
     tolerance : float
         What the card allows.
-    weights_unchanged : bool or None
-        Whether the digest of the weights is the card's; None where this runtime cannot tell.
+    unchanged : bool or None
+        Whether the digest of graph and card is the one in the card; None where the file has none.
     """
 
     model: str
     version: str
     differences: Mapping[str, float]
     tolerance: float
-    weights_unchanged: bool | None
+    unchanged: bool | None
 
     @property
     def largest(self) -> float:
         """The largest difference of all."""
-        return max(self.differences.values())
+        return float(np.max(list(self.differences.values())))  # which is NaN where one of them is
 
     @property
     def passed(self) -> bool:
         """Whether outputs agree within the tolerance and no weight was changed."""
-        return self.largest <= self.tolerance and self.weights_unchanged is not False
+        return self.largest <= self.tolerance and self.unchanged is not False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON-ready data."""
@@ -123,12 +126,12 @@ class Verification:
             "passed": self.passed,
             "largest_difference": self.largest,
             "tolerance": self.tolerance,
-            "weights_unchanged": self.weights_unchanged,
+            "unchanged": self.unchanged,
             "differences": dict(self.differences),
         }
 
 
-def measure(backend: Backend, *, weights_unchanged: bool | None = None) -> Verification:
+def measure(backend: Backend, *, unchanged: bool | None = None) -> Verification:
     """Run a loaded model on its card's test vectors.
 
     Raises
@@ -137,7 +140,7 @@ def measure(backend: Backend, *, weights_unchanged: bool | None = None) -> Verif
         If the card has none.
     """
     card = backend.card
-    if not card.test_vectors:
+    if not any(vector.outputs for vector in card.test_vectors):
         raise CardError(
             f"model {card.name!r} has no test vectors, so it cannot be verified; save it with earmark again"
         )
@@ -148,44 +151,46 @@ def measure(backend: Backend, *, weights_unchanged: bool | None = None) -> Verif
             if len(now.get(name, ())) != len(before):
                 raise VerificationError(f"model {card.name!r} gives no {name} of the size in its card; fetch it again")
             differences[f"{vector.signal} {name}"] = float(np.max(np.abs(np.subtract(now[name], before))))
-    return Verification(card.name, card.version, differences, card.tolerance, weights_unchanged)
+    return Verification(card.name, card.version, differences, card.tolerance, unchanged)
 
 
 def verify(path: str | os.PathLike[str], *, device: str = "cpu") -> Verification:
-    """Check a model file against the test vectors and the weight digest in its card.
+    """Check a model file against the test vectors and the digest in its card.
 
     Raises
     ------
     VerificationError
-        If an output differs by more than the card's tolerance, or a weight was changed.
+        If an output differs by more than the card's tolerance, or graph or card were changed.
     CardError
         If there is nothing to check against.
     """
     path = Path(path)
     backend = load_backend(path, device=device)
-    outcome = measure(backend, weights_unchanged=_weights_unchanged(path, backend.card))
+    outcome = measure(backend, unchanged=_unchanged(path, backend.card))
     if outcome.passed:
         return outcome
-    changed = "; its weights are not the ones it was made with" if outcome.weights_unchanged is False else ""
+    changed = "; it was changed since it was made" if outcome.unchanged is False else ""
     raise VerificationError(
         f"{path.name} fails its own test: outputs differ by {outcome.largest:.2g}, "
         f"allowed {outcome.tolerance:.2g}{changed}; fetch or save the model again"
     )
 
 
-def _weights_unchanged(path: Path, card: ModelCard) -> bool | None:
-    if path.suffix != ".onnx" or not card.weights_sha256:
+def _unchanged(path: Path, card: ModelCard) -> bool | None:
+    if not card.sha256:
         return None
     import onnx
 
-    return weights_digest(onnx.load(path)) == card.weights_sha256
+    return content_digest(onnx.load(path), card) == card.sha256
 
 
-def weights_digest(model: Any) -> str:
-    """Return the SHA-256 of all constants of an ONNX model: name, type, shape and little-endian bytes, by name."""
+def content_digest(model: Any, card: ModelCard) -> str:
+    """Return the SHA-256 of an ONNX model's nodes, its constants by name, and its card but for the digest itself."""
     from onnx import numpy_helper
 
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(replace(card, sha256="").to_json().encode())
+    for node in model.graph.node:
+        digest.update(node.SerializeToString(deterministic=True))
     for tensor in sorted(model.graph.initializer, key=lambda item: item.name):
         values = numpy_helper.to_array(tensor)
         digest.update(f"{tensor.name} {values.dtype.str} {values.shape}\n".encode())

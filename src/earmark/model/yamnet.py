@@ -20,7 +20,7 @@ from earmark.model.audioset import audioset_labels
 from earmark.model.backends import open_session
 from earmark.model.card import DecisionRule, ModelCard
 from earmark.model.modelfile import seal
-from earmark.model.quantisation import Activations, Scale, fit, stored_scales
+from earmark.model.quantisation import Activations, Probe, Scale, fit, stored_scales
 from earmark.model.registry import Precision
 from earmark.model.tflitefile import Activation, Layer, TFLiteFile, real_values
 
@@ -88,7 +88,7 @@ def _network_layers(source: TFLiteFile) -> tuple[Layer, ...]:
         channels = filters
     expected.append(("dense", 1, len(audioset_labels())))
     found = [(layer.kind, layer.stride, layer.bias.shape[0]) for layer in layers]
-    if found != expected:
+    if found != expected or any(layer.activation == "none" for layer in layers[:-1]):
         wrong = next((i for i, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]), len(found))
         raise ModelFormatError(
             f"this .tflite file is not YAMNet: layer {wrong} of {len(found)} differs from YAMNet's {len(expected)}; "
@@ -106,12 +106,16 @@ def _eight_bit(
     return (layers, stored) if stored else fit(layers, calibration, _probe)
 
 
-def _probe(layers: Sequence[Layer], waveform: NDArray[np.float32]) -> Activations:
-    """Run layers in float on a waveform of shape (samples,) and return every activation before the scores."""
+def _probe(layers: Sequence[Layer]) -> Probe:
+    """Return a function that runs layers in float on a waveform and returns every activation before the scores."""
     session = open_session(_build(layers, [], probes=True).SerializeToString())
     names = [_probe_name(index) for index in range(len(layers) + 2)]
-    values: Activations = session.run(names, {"waveform": np.asarray(waveform, np.float32)[None]})
-    return values
+
+    def run(waveform: NDArray[np.float32]) -> Activations:
+        values: Activations = session.run(names, {"waveform": np.asarray(waveform, np.float32)[None]})
+        return values
+
+    return run
 
 
 def _probe_name(index: int) -> str:
@@ -250,7 +254,7 @@ def _card(name: str, precision: Precision, source: TFLiteFile) -> ModelCard:
         frame_hop_seconds=HOP_SECONDS,
         segment_seconds=SEGMENT_SECONDS,
         calibrated=False,
-        decision=DecisionRule(on=0.3, off=0.15, merge_gap_seconds=HOP_SECONDS),
+        decision=DecisionRule(on=0.3, off=0.15, merge_gap_seconds=1.5 * HOP_SECONDS),  # bridges one frame
         embedding_size=EMBEDDING_SIZE,
         tolerance=_TOLERANCE[precision],
         licence="Apache-2.0",

@@ -16,8 +16,9 @@ __all__ = ["DataChunk", "data_chunk"]
 _UNKNOWN_FROM_BYTES = 0x7FFF0000
 _LONG_SIZES = (b"RF64", b"riff", b"caff")
 _MOST_CHUNKS = 1000
-# What follows the claimed samples and is no chunk: up to here padding, beyond it sound.
-_MOST_PADDING_BYTES = 4096
+# What follows the claimed samples and is no chunk is sound, unless it is short, or zeros that a recorder reserved. Of a
+# length that has wrapped, 4 GiB are missing.
+_MOST_JUNK_BYTES, _MOST_ZERO_BYTES = 1 << 12, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +65,20 @@ _LAYOUTS = {
 }
 
 
-def data_chunk(source: ByteSource, file_bytes: int) -> DataChunk | None:
+def data_chunk(source: ByteSource) -> DataChunk | None:
     """Find the samples.
 
     Parameters
     ----------
     source : ByteSource
         A seekable file; left anywhere.
-    file_bytes : int
-        Its size.
 
     Returns
     -------
     DataChunk or None
         None for another format, or a file without such a chunk.
     """
-    magic = source.head[:4]
+    magic, file_bytes = source.head[:4], source.size or 0
     found = _au_header(source.head) if magic in (b".snd", b"dns.") else _walk(source, _LAYOUTS.get(magic), file_bytes)
     if found is None:
         return None
@@ -130,8 +129,10 @@ def _walk(source: ByteSource, layout: _Layout | None, file_bytes: int) -> tuple[
 
 
 def _sound_follows(source: ByteSource, position: int, file_bytes: int) -> bool:
-    """Return whether what lies behind the claimed samples is neither nothing, nor padding, nor chunks."""
-    if file_bytes - position <= _MOST_PADDING_BYTES:
+    """Return whether what lies behind the claimed samples is neither junk, nor reserved space, nor chunks."""
+    more_bytes = file_bytes - position
+    source.seek(position)
+    if more_bytes <= _MOST_JUNK_BYTES or (more_bytes < _MOST_ZERO_BYTES and not any(source.read_exactly(1 << 16))):
         return False
     # Some writers forget the pad byte behind an odd number of bytes.
     return not any(_chunk_begins(source, start, file_bytes) for start in {position, position + position % 2})

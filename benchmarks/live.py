@@ -1,8 +1,8 @@
 """A live stream: how long from a frame's last sample to its score, and how much of a core.
 
 A `Stream` is fed blocks of 20 ms as fast as it takes them, with one thread, and each call is timed. The delay of a
-frame is what it would be with a microphone: from the moment that the block with its last sample is there, to the return
-of the call that gave its score. Where the resampler holds samples back, that includes the wait for the blocks after it.
+frame is what it would be with a microphone: from its last sample to the return of the call that gave its score. It
+includes the wait for the rest of the block and, where the resampler holds samples back, for the blocks after it.
 """
 
 import time
@@ -46,7 +46,7 @@ class Course:
     computed : list of float
         Seconds that the call took which gave a frame's score, for every frame.
     held_back : list of float
-        Seconds of sound that came after the block with a frame's last sample before there was a score.
+        Seconds of sound that came after a frame's last sample before there was a score.
     cpu_seconds : float
         Of all the feeding.
     """
@@ -70,17 +70,15 @@ def follow(classifier: Classifier, waveform: Waveform, rate_hz: int) -> Course:
         update = stream.feed(waveform[start : start + block_samples])
         took = time.perf_counter() - begin
         for _ in update.scores:
-            course.held_back.append(stream.seconds - arrival(classifier, len(course.held_back)))
+            course.held_back.append(stream.seconds - frame_end(classifier, len(course.held_back)))
             course.computed.append(took)
     course.cpu_seconds = time.process_time() - cpu_begin
     return course
 
 
-def arrival(classifier: Classifier, frame: int) -> float:
-    """Return when, in seconds of sound, the block with a frame's last sample is there."""
-    card = classifier.card
-    end = frame * card.frame_hop_seconds + card.frame_length_seconds
-    return float(np.ceil(round(end / BLOCK_SECONDS, 6)) * BLOCK_SECONDS)
+def frame_end(classifier: Classifier, frame: int) -> float:
+    """Return when, in seconds of sound, a frame's last sample is there."""
+    return frame * classifier.card.frame_hop_seconds + classifier.card.frame_length_seconds
 
 
 def rows(what: str, course: Course, seconds: float) -> Iterator[Row]:
@@ -90,8 +88,8 @@ def rows(what: str, course: Course, seconds: float) -> Iterator[Row]:
         what=f"{what}: delay, 99th percentile",
         ours=Quantity(course.delays_ms(99), "ms"),
         goal=Goal(LONGEST_MS, at_most=True),
-        note=f"median {course.delays_ms(50):.1f} ms, longest {course.delays_ms(100):.1f} ms; on average the resampler "
-        f"holds back {held_back_ms:.1f} ms and the model computes {computed_ms:.1f} ms",
+        note=f"median {course.delays_ms(50):.1f} ms, longest {course.delays_ms(100):.1f} ms; on average "
+        f"block and resampler hold back {held_back_ms:.1f} ms and the model computes {computed_ms:.1f} ms",
     )
     yield Row(
         what=f"{what}: load",

@@ -115,7 +115,7 @@ def test_a_rule_may_name_labels(classifier, sound):
 def test_a_single_string_is_no_list(classifier, sound):
     with pytest.raises(OptionError, match="allow is the string 'Tone'; give a list"):
         classifier.classify((sound, RATE), allow="Tone")
-    with pytest.raises(OptionError, match="sources is the single 'dog.wav': give a list"):
+    with pytest.raises(OptionError, match=r"sources is the single 'dog.wav': give a list"):
         classifier.classify_many("dog.wav")
 
 

@@ -117,7 +117,7 @@ def test_refusals(classifier):
         stream.feed(np.zeros((1, 1, 1), np.float32))
     with pytest.raises(OptionError, match="give a numpy array"):
         stream.feed([0.0, 0.1])
-    with pytest.raises(OptionError, match="transpose|samples, channels"):
+    with pytest.raises(OptionError, match=r"transpose|samples, channels"):
         stream.feed(np.zeros((2, 32_000), np.float32))
     assert stream.seconds == 0
     assert stream.finish().scores.shape == (0, 5)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.audio.doctor import Finding
 from earmark.audio.resample import checked_rate_hz
 from earmark.audio.samples import to_float32
 from earmark.errors import EmptyAudioError, OptionError, SampleRateError
@@ -35,6 +36,7 @@ class ArrayDecoder:
     container = "array"
     slack_seconds = 0.0
     broken = False
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, samples: Any, rate_hz: Any) -> None:
         if not isinstance(samples, np.ndarray):

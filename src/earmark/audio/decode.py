@@ -195,7 +195,7 @@ class AudioReader:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What the decoder and the doctor noticed; complete after the last block."""
-        return (*self._length_findings(), *self._doctor.findings())
+        return (*self._decoder.findings, *self._length_findings(), *self._doctor.findings())
 
     def __enter__(self) -> Self:
         return self
@@ -274,9 +274,9 @@ class AudioReader:
         count = int(bad.sum())
         if self.duration_seconds is not None:  # a stream may never end
             count += sum(int(_non_finite_rows(more).sum()) for more in rest)
+        many = "1 NaN or infinite sample," if count == 1 else f"{count} NaN or infinite samples, the first"
         return NonFiniteSamplesError(
-            f"{self.name} holds {count} NaN or infinite samples, the first at {first_seconds:.3f} s: it was written "
-            "wrongly, so make it again."
+            f"{self.name} holds {many} at {first_seconds:.3f} s: it was written wrongly, so make it again."
         )
 
     def _length_findings(self) -> Iterator[Finding]:

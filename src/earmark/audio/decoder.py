@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.audio.doctor import Finding
+
 __all__ = ["Decoder"]
 
 
@@ -26,6 +28,8 @@ class Decoder(Protocol):
         The sample after the last one that was decoded, those before `start` included.
     broken : bool
         Whether decoding ended at a damage, or the container lacks its end. Final after the last block.
+    findings : tuple of Finding
+        What the container tells beside its length.
     """
 
     rate_hz: int
@@ -36,6 +40,7 @@ class Decoder(Protocol):
     slack_seconds: float
     position: int
     broken: bool
+    findings: tuple[Finding, ...]
 
     @property
     def samples(self) -> int | None:

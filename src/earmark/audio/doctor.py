@@ -16,7 +16,9 @@ _INTEGER_PEAK = 10.0  # no recording in floats goes 20 dB beyond full scale
 _DC_OFFSET, _DC_SECONDS = 0.02, 1.0  # a slow wave has a mean too, for a moment
 _CLIPPED_LEVEL = 0.98
 _CLIPPED_SHARE = 0.001  # 29 of the 2,000 ESC-50 clips
+# Of two channels. More channels that have nothing in common keep less: one divided by their number.
 _CANCELLED_ENERGY_SHARE = 0.03
+_UNEVEN_DB = 7.0  # four channels that have nothing in common lose 6 dB
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Doctor:
         self.peak = 0.0
         self._samples = self._values = self._clipped = 0
         self._sum = self._energy = self._mono_energy = 0.0
+        self._channel_energies = np.zeros(1)  # measured of more than two channels
 
     @property
     def rms_db(self) -> float:
@@ -107,6 +110,8 @@ class Doctor:
             self._energy += energy
             self._mono_energy += energy if block.shape[1] == 1 else float(mono @ mono)
             self._sum += float(mono.sum())
+            if block.shape[1] > 2:
+                self._channel_energies = self._channel_energies + np.einsum("ij,ij->j", block, block)
             self._bandwidth.feed(mono)
         return True
 
@@ -118,7 +123,9 @@ class Doctor:
             return (self._silence(),)
         if self.peak >= _INTEGER_PEAK:
             return (self._integer_scale(),)
-        found = (self._low_level(), self._clipping(), self._dc_offset(), self._cancelled() or self._narrow_band())
+        found = [self._low_level(), self._clipping(), self._dc_offset(), cancelled := self._cancelled()]
+        if cancelled is None:
+            found += [self._uneven(), self._narrow_band()]
         return tuple(finding for finding in found if finding is not None)
 
     def _silence(self) -> Finding:
@@ -166,12 +173,26 @@ class Doctor:
 
     def _cancelled(self) -> Finding | None:
         kept = self._mono_energy / self._samples / (self._energy / self._values)
-        if kept >= _CANCELLED_ENERGY_SHARE:
+        if kept >= _CANCELLED_ENERGY_SHARE * 2 / max(self._values / self._samples, 2):
             return None
         return Finding(
             "phase-cancelled",
             f"the channels cancel: their mean keeps {kept:.1%} of the energy; one of them is wired the wrong way "
             "round, so invert it or give one channel alone.",
+        )
+
+    def _uneven(self) -> Finding | None:
+        loudest = int(self._channel_energies.argmax())
+        if not 0 < self._channel_energies[loudest] < math.inf:
+            return None
+        lost_db = 10 * math.log10(self._channel_energies[loudest] / self._mono_energy)
+        if lost_db < _UNEVEN_DB:
+            return None
+        return Finding(
+            "uneven-channels",
+            f"the mean of {len(self._channel_energies)} channels was analysed, {lost_db:.0f} dB below channel "
+            f"{loudest + 1}, the loudest: scores may be too low; extract that channel with: ffmpeg -i FILE "
+            f'-af "pan=mono|c0=c{loudest}" OUT.wav',
         )
 
     def _narrow_band(self) -> Finding | None:

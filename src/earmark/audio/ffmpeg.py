@@ -15,6 +15,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from earmark.audio.container import Container
+from earmark.audio.doctor import Finding
 from earmark.audio.samples import to_float32
 from earmark.audio.source import ByteSource
 from earmark.errors import EmptyAudioError, NoSoundTrackError, NotAudioError
@@ -32,6 +33,8 @@ _GUESSED_DURATION = ("aac", "ac3", "eac3", "dts", "mlp", "truehd", "loas", "mpeg
 # Timestamps are rounded, to milliseconds in some containers; a lost packet leaves a hole of 20 ms or more, a lost page
 # or cluster one of a second.
 _HOLE_SECONDS = 0.1
+# Beyond these a late start is a mistake: of clocks that have nothing in common, or of a damaged header.
+_MOST_LATE_SECONDS, _MOST_LATE_SECONDS_OF_UNKNOWN_LENGTH = 86_400.0, 60.0
 
 
 class FFmpegDecoder:
@@ -67,9 +70,12 @@ class FFmpegDecoder:
             self._stream = self._sound_track()
             self._frames = self._decode()
             self._first = self._first_frame()
+            self._zero_seconds = (self._file.start_time or 0) / av.time_base
+            self._late_seconds = self._late()
             self._opened = opened.pop_all()
         self.rate_hz, self.channels = self._first.sample_rate, self._first.layout.nb_channels
         self.container, self.codec = self._names()
+        self.findings = tuple(self._findings())
         self.claimed_seconds = self._duration_seconds() if container.ended and container.exact_duration else None
 
     def _open(self, container: Container) -> InputContainer:
@@ -83,10 +89,10 @@ class FFmpegDecoder:
         try:
             return av.open(self._source, "r", container_options=options, metadata_errors="ignore")
         except av.FFmpegError as error:
-            self._source.raise_failure()
             raise self._not_audio() from error
 
     def _not_audio(self) -> NotAudioError:
+        self._source.raise_failure()
         if self._source.head[4:8] == b"ftyp":
             return NotAudioError(
                 f"{self._source.title} is an MP4 without a readable index: it was cut off while it was recorded or "
@@ -120,12 +126,40 @@ class FFmpegDecoder:
             return None
         matroska = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", self._stream.metadata.get("DURATION", ""))
         if matroska:
-            return int(matroska[1]) * 3600 + int(matroska[2]) * 60 + float(matroska[3])
-        if self._stream.duration is not None and self._stream.time_base is not None:
-            return float(self._stream.duration * self._stream.time_base)
-        if self._file.duration is not None and len(self._file.streams) == 1:
-            return self._file.duration / av.time_base
-        return None
+            told = int(matroska[1]) * 3600 + int(matroska[2]) * 60 + float(matroska[3])
+        elif self._stream.duration is not None and self._stream.time_base is not None:
+            told = float(self._stream.duration * self._stream.time_base)
+        elif self._file.duration is not None and len(self._file.streams) == 1:
+            told = self._file.duration / av.time_base
+        else:
+            return None
+        # Some write the time of the end, which is the same unless the file or its sound begins late.
+        tells_end = name == "ogg" or ("matroska" in name and self._file.metadata.get("encoder", "").startswith("Lavf"))
+        return told - max(self._zero_seconds, 0.0) if tells_end else told + self._late_seconds
+
+    def _late(self) -> float:
+        """Return how long after the beginning of the file its sound begins; 0 unless it is a gap to speak of.
+
+        A clock may begin anywhere, so the zero is the earliest of all tracks.
+        """
+        if self._first.time is None or self._file.start_time is None:
+            return 0.0
+        most = self._file.duration / av.time_base if self._file.duration else _MOST_LATE_SECONDS_OF_UNKNOWN_LENGTH
+        late = self._first.time - self._zero_seconds
+        return late if _HOLE_SECONDS < late <= min(most, _MOST_LATE_SECONDS) else 0.0
+
+    def _findings(self) -> Iterator[Finding]:
+        tracks = self._file.streams.audio
+        if len(tracks) > 1:
+            yield Finding(
+                "several-tracks",
+                f"the file has {len(tracks)} sound tracks, of which number {tracks.index(self._stream) + 1} was "
+                "analysed; extract another, here the second, with: ffmpeg -i FILE -map 0:a:1 OUT.wav",
+            )
+        if self._late_seconds:
+            yield Finding(
+                "late-start", f"the sound begins at {self._late_seconds:.2f} s of the file; silence was put before it."
+            )
 
     def _first_frame(self) -> AudioFrame:
         frame = next(self._frames, None)
@@ -176,7 +210,7 @@ class FFmpegDecoder:
 
     def blocks(self, start: int, stop: int | None, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Yield samples as `Decoder.blocks` says; what comes before `start` is decoded and dropped, to be exact."""
-        for block in self._even_blocks(block_samples):
+        for block in itertools.chain(self._silence(block_samples), self._even_blocks(block_samples)):
             self._source.raise_failure()
             wanted = block[max(start - self.position, 0) : None if stop is None else max(stop - self.position, 0)]
             self.position += len(block)
@@ -187,6 +221,12 @@ class FFmpegDecoder:
         self._source.raise_failure()
         if self._claimed_share is not None:  # FFmpeg may have trimmed the claim to the file
             self.claimed_seconds = self._claimed_share * self.position / self.rate_hz
+
+    def _silence(self, block_samples: int) -> Iterator[NDArray[np.float32]]:
+        """Yield what comes before a sound that begins late."""
+        late_samples = round(self._late_seconds * self.rate_hz)
+        for begin in range(0, late_samples, block_samples):
+            yield np.zeros((min(block_samples, late_samples - begin), self.channels), np.float32)
 
     def _even_blocks(self, block_samples: int) -> Iterator[NDArray[np.float32]]:
         fifo, shape = AudioFifo(), _shape(self._first)

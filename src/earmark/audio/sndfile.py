@@ -10,6 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from earmark.audio.container import Container
+from earmark.audio.doctor import Finding
 from earmark.audio.source import ByteSource
 
 __all__ = ["SndfileDecoder"]
@@ -33,6 +34,8 @@ class SndfileDecoder:
     soundfile.SoundFileError
         If libsndfile refuses the file, or cannot seek in it.
     """
+
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, source: ByteSource, container: Container) -> None:
         self._source = source

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,6 +18,8 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[np.ndarray
 """A path, the bytes of a file, a binary file object, or ``(array, sample_rate_hz)``."""
 
 _HEAD_BYTES = 64
+# A Path has made one slash of two; one letter is a drive.
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]+:/")
 
 
 def source_name(source: Source) -> str:
@@ -63,7 +66,7 @@ class ByteSource:
 
     def __init__(self, file: BinaryIO, title: str, *, path: str | None = None, owned: bool) -> None:
         self._file, self._owned = file, owned
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self.title, self.path = title, path
         self._seekable = _can_seek(file)
         # A buffered reader waits for all the bytes it is asked for; a stream should give what it has.
@@ -95,9 +98,11 @@ class ByteSource:
         if self._pending:
             data, self._pending = self._pending[:count], self._pending[count:]
             return data
+        if self._failure is not None:  # C code may ask again
+            return b""
         try:
             data = self._read(count)
-        except Exception as error:  # noqa: BLE001 - a caller's file may raise anything; `raise_failure` raises it again
+        except BaseException as error:  # noqa: BLE001 - C code would lose even Ctrl-C; `raise_failure` raises it again
             self._failure = error
             return b""
         if isinstance(data, str):
@@ -136,11 +141,14 @@ class ByteSource:
         ------
         AudioError
             When the bytes could not be read to their end.
+        BaseException
+            What is no failure but an end, such as KeyboardInterrupt, as it is.
         """
-        if isinstance(self._failure, AudioError | OptionError):
+        if self._failure is None:
+            return
+        if isinstance(self._failure, AudioError | OptionError) or not isinstance(self._failure, Exception):
             raise self._failure
-        if self._failure is not None:
-            raise AudioError(f"Reading {self.title} failed: {self._failure}") from self._failure
+        raise AudioError(f"Reading {self.title} failed: {self._failure}") from self._failure
 
     def spooled(self) -> "ByteSource":
         """Return the same bytes in a temporary file on disk, for a format that cannot be decoded without seeking."""
@@ -205,10 +213,15 @@ def _borrowed(file: BinaryIO, title: str) -> ByteSource:
 
 
 def _open_path(path: str) -> BinaryIO:
+    if not path:
+        raise AudioNotFoundError("The name of the file is empty: give the path of a recording.")
     try:
         return cast(BinaryIO, Path(path).open("rb", buffering=0))
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise AudioNotFoundError(f"No such file: {path!r}. The current folder is {Path.cwd()}.") from error
+        hint = f"The current folder is {Path.cwd()}."
+        if _ADDRESS.match(path):
+            hint = "Addresses are not read: download it first."
+        raise AudioNotFoundError(f"No such file: {path!r}. {hint}") from error
     except OSError as error:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where the folder above may not be read
             raise AudioIsFolderError(f"{path} is a folder, not a recording: give the files in it.") from error

@@ -1,8 +1,9 @@
 """Tagging from end to end on two cores: decode, resample, classify each 0.48 s, 400 clips of ESC-10.
 
 Earmark is one call, `classify_many` of `yamnet-int8`. The peer is the documented way, `librosa.load(path, sr=16000)`
-and LiteRT window by window, with its two cores used in the better of two ways: two threads inside LiteRT, or two files
-at a time with an interpreter each. All of it runs in turn in one process, kept to two cores; the best round counts.
+and LiteRT window by window in a loop over the files, with one thread in LiteRT or two, whichever is faster. A second,
+harder peer is the same loop as somebody writes it who knows that there are two cores: on two threads, an interpreter
+each. All of it runs in turn in one process, kept to two cores; the best round counts.
 
 What two busy cores allow is two seconds of work for each second: the stages are timed apart on one thread in the same
 rounds (soundfile decodes whole files, soxr resamples whole waveforms, the model scores waveforms in memory), and two is
@@ -30,7 +31,10 @@ CORES = 2
 OGG_RATE_HZ = 44_100
 ROUNDS = 5
 UNIT = "× real time"
-PEERS = {"in turn": "two threads in LiteRT", "side by side": "two files at a time"}
+PEERS = {
+    "librosa + LiteRT, a loop": ("loop, 1 thread", "loop, 2 threads"),
+    "librosa + LiteRT, two loops side by side": ("two loops",),
+}
 STAGES = ("decode", "resample", "model")
 
 Contestants = dict[str, Callable[[], Any]]
@@ -52,16 +56,17 @@ def measure_files(bench: Bench, paths: Sequence[Path], what: str, goal: Goal) ->
     contestants = whole_jobs(classifier, weights, paths) | stages(classifier, paths)
     best = {name: min(seconds) for name, seconds in alternate(contestants, bench.pick(ROUNDS, 1)).items()}
     sound_seconds = len(paths) * CLIP_SECONDS
-    fastest = min(PEERS, key=lambda name: best[name])
     ours = Quantity(sound_seconds / best["earmark"], UNIT)
-    yield Row(
-        what=f"{what}: {len(paths)} clips",
-        ours=ours,
-        against=f"librosa + LiteRT, {PEERS[fastest]}",
-        peer=Quantity(sound_seconds / best[fastest], UNIT),
-        goal=goal,
-        note="; ".join(f"{text}: {sound_seconds / best[name]:,.0f} {UNIT}" for name, text in PEERS.items()),
-    )
+    for peer, ways in PEERS.items():
+        speeds = {way: sound_seconds / best[way] for way in ways}
+        yield Row(
+            what=f"{what}: {len(paths)} clips",
+            ours=ours,
+            against=peer,
+            peer=Quantity(max(speeds.values()), UNIT),
+            goal=goal,
+            note="; ".join(f"{way}: {speed:,.0f} {UNIT}" for way, speed in speeds.items()) if len(speeds) > 1 else "",
+        )
     yield Row(
         what=f"{what}: share of the possible",
         ours=ours,
@@ -74,12 +79,13 @@ def measure_files(bench: Bench, paths: Sequence[Path], what: str, goal: Goal) ->
 
 
 def whole_jobs(classifier: Classifier, weights: Path, paths: Sequence[Path]) -> Contestants:
-    """Return the jobs that end with tags: earmark's and the peer's two ways."""
-    threaded, side_by_side = LiteRT(weights, threads=CORES), SideBySide(weights, CORES)
+    """Return the jobs that end with tags: earmark's and the peers'."""
+    single, threaded, side_by_side = LiteRT(weights), LiteRT(weights, threads=CORES), SideBySide(weights, CORES)
     return {
         "earmark": lambda: tag_all(classifier, paths),
-        "in turn": lambda: tag_in_turn(paths, threaded),
-        "side by side": lambda: side_by_side(paths),
+        "loop, 1 thread": lambda: tag_in_turn(paths, single),
+        "loop, 2 threads": lambda: tag_in_turn(paths, threaded),
+        "two loops": lambda: side_by_side(paths),
     }
 
 

@@ -24,7 +24,7 @@ HEADER = """\
 # Commands
 
 Every command answers `--help`. It exits with 0 when all went well, 1 when some input failed, 2 when it was called
-the wrong way, 130 when it was interrupted.
+the wrong way, 130 when Ctrl-C stopped it. Ctrl-C is how `listen` ends, so there it exits with 0.
 """
 
 

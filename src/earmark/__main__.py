@@ -1,6 +1,22 @@
-"""``python -m earmark``: the same as the ``earmark`` command."""
+"""The ``earmark`` command, and ``python -m earmark``, which is the same."""
 
-from earmark.cli.app import main
+import os
+import sys
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
+
+def main() -> None:
+    """Run the command line; a Ctrl-C while it is still being loaded ends it like any other."""
+    try:
+        from earmark.cli.app import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("earmark: stopped", file=sys.stderr, flush=True)
+        os._exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()

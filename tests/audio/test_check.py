@@ -107,6 +107,27 @@ def test_channels_that_cancel() -> None:
     assert codes(np.stack([SOUND, 0 * SOUND], axis=1)) == []
 
 
+def test_one_loud_channel_of_many() -> None:
+    quiet = 0.01 * make_sound(6, RATE_HZ)
+    quiet[:, 2] = SOUND
+    text = message(quiet)
+    assert text.startswith("uneven-channels: the mean of 6 channels was analysed, 15 dB below channel 3, the loudest")
+    assert 'ffmpeg -i FILE -af "pan=mono|c0=c2" OUT.wav' in text
+    alone = np.zeros((len(SOUND), 64), np.float32)
+    alone[:, 63] = SOUND
+    assert codes(alone) == ["uneven-channels"]
+    assert codes(quiet[:, 1:3]) == []  # two channels lose no more than 6 dB
+
+
+def test_channels_with_nothing_in_common_are_not_uneven() -> None:
+    noise = 0.2 * np.random.default_rng(1).standard_normal((3 * RATE_HZ, 4))
+    assert codes(noise.astype(np.float32)) == []
+
+
+def test_many_channels_that_cancel() -> None:
+    assert codes(np.stack([SOUND, -SOUND, 0 * SOUND, 0 * SOUND], axis=1)) == ["phase-cancelled"]
+
+
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
 def test_a_telephone_recording(rate_hz: int) -> None:
     text = message(telephone(make_sound(1, rate_hz)[:, 0], rate_hz), rate_hz)
@@ -163,6 +184,7 @@ def test_findings_do_not_depend_on_the_blocks(block_seconds: float, kind: str) -
 def test_numbers_of_any_size_are_measured_without_a_warning() -> None:
     assert codes(np.array([3e38, -3e38] * 20_000, np.float32)) == ["int16-scale"]
     assert codes(np.full((40_000, 2), 3e38, np.float32)) == ["int16-scale"]
+    assert codes(np.full((40_000, 3), 3e38, np.float32)) == ["int16-scale"]
     assert codes(np.full(40_000, 1e-42, np.float32)) == ["silence"]
 
 

@@ -267,6 +267,35 @@ class TestNotSound:
         path.write_bytes(wav.read_bytes())
         assert read_audio(path, 16_000)[1].seconds == SECONDS
 
+    def test_a_name_that_is_no_text_for_ffmpeg(self, ffmpeg: Encode, tmp_path: Path) -> None:
+        for number, name in enumerate(("sound.m4a", "sound.mp3", "sound.mkv")):
+            path = tmp_path / os.fsdecode(b"bad\xff%d.wav" % number)
+            path.write_bytes(encoded(ffmpeg, name).read_bytes())
+            for source in (path, str(path)):
+                waveform, reader = read_audio(source, 16_000)
+                assert np.array_equal(waveform, read_audio(encoded(ffmpeg, name), 16_000)[0])
+                assert reader.name == str(path)
+
+    @pytest.mark.parametrize("content", [b"RIFF\x10\0\0\0WAVEfmt ", b"no sound at all", b""])
+    def test_no_sound_under_a_name_that_is_no_text(self, content: bytes, tmp_path: Path) -> None:
+        path = tmp_path / os.fsdecode(b"bad\xff.wav")
+        with pytest.raises(AudioNotFoundError, match=r"bad\\udcff\.wav"):
+            open_audio(path, 16_000)
+        path.write_bytes(content)
+        with pytest.raises((NotAudioError, EmptyAudioError)):
+            open_audio(path, 16_000)
+
+    def test_an_empty_name(self) -> None:
+        with pytest.raises(AudioNotFoundError, match="The name of the file is empty: give the path"):
+            open_audio("", 16_000)
+
+    def test_an_address(self) -> None:
+        for address in ("http://example.org/dog.wav", "rtsp://camera:554/1", Path("https://example.org/dog.wav")):
+            with pytest.raises(AudioNotFoundError, match=r"No such file: .* Addresses are not read: download it"):
+                open_audio(address, 16_000)
+        with pytest.raises(AudioNotFoundError, match=r"The current folder is"):
+            open_audio("12:30.wav", 16_000)
+
     def test_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(AudioIsFolderError, match="is a folder"):
             open_audio(tmp_path, 16_000)
@@ -380,7 +409,7 @@ class TestNonFinite:
                 list(blocks)
 
     def test_beyond_float32_is_infinite(self) -> None:
-        with pytest.raises(NonFiniteSamplesError, match="1 NaN"):
+        with pytest.raises(NonFiniteSamplesError, match=r"holds 1 NaN or infinite sample, at 0\.000 s"):
             read_audio((np.array([0.0, 1e300, 0.0]), 16_000), 16_000)
 
 

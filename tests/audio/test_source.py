@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from earmark.audio.decode import open_audio, read_audio
+from earmark.audio.source import ByteSource
 from earmark.errors import AudioError, EarmarkError, NotAudioError, OptionError
 from tests.audio.conftest import SECONDS, Encode, need
 
@@ -167,7 +168,7 @@ def test_a_file_inside_a_zip(wav: Path, tmp_path: Path) -> None:
 class Failing(io.BytesIO):
     """A file whose reads fail after some bytes, as on a network drive."""
 
-    def __init__(self, content: bytes, good_bytes: int, error: Exception) -> None:
+    def __init__(self, content: bytes, good_bytes: int, error: BaseException) -> None:
         super().__init__(content)
         self.good_bytes, self.error = good_bytes, error
 
@@ -186,6 +187,28 @@ def test_a_read_that_fails(name: str, error: Exception, ffmpeg: Encode, capfd: p
             read_audio(Failing(content, good_bytes, error), 16_000)
         assert caught.value.__cause__ is error
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["sound.flac", "sound.mp3"])
+@pytest.mark.parametrize("seekable", [True, False])
+def test_ctrl_c_during_a_read(name: str, seekable: bool, ffmpeg: Encode) -> None:
+    content = ffmpeg(name).read_bytes()
+    for good_bytes in (10, len(content) // 2):
+        file = Failing(content, good_bytes, KeyboardInterrupt())
+        if not seekable:
+            file.seekable, file.read1 = lambda: False, file.read  # type: ignore[method-assign, assignment]
+        with pytest.raises(KeyboardInterrupt):
+            read_audio(file, 16_000)
+
+
+def test_nothing_is_read_after_a_failure(wav: Path) -> None:
+    file = Failing(wav.read_bytes(), 1000, OSError("gone"))
+    source = ByteSource(file, "file", owned=False)
+    assert source.read(2000) == b""
+    file.good_bytes = 10_000
+    assert source.read(2000) == b""
+    with pytest.raises(AudioError, match="Reading file failed: gone"):
+        source.raise_failure()
 
 
 def test_a_closed_file(wav: Path) -> None:

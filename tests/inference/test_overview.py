@@ -47,7 +47,6 @@ def test_a_short_recording_is_kept_whole(classifier: Classifier) -> None:
     timeline = classifier.timeline((sound, RATE_HZ))
     np.testing.assert_array_equal(view.scores, timeline.scores)
     np.testing.assert_allclose(view.score_edges, timeline.edges)
-    np.testing.assert_allclose(view.mean_scores, timeline.scores.mean(axis=0), rtol=1e-5)
     assert view.labels == timeline.labels
     expected = classifier.events((sound, RATE_HZ), rule=RULE)
     assert view.result.events == expected.events
@@ -116,7 +115,7 @@ def test_labels_are_chosen(classifier: Classifier) -> None:
     sound = restless(2 * RATE_HZ, RATE_HZ)
     view = overview(classifier, (sound, RATE_HZ), allow=["tone", "*hiss"], deny=["Tone"])
     assert [label.name for label in view.labels] == ["Noise, hiss"]
-    assert view.scores.shape[1] == len(view.mean_scores) == 1
+    assert view.scores.shape[1] == 1
 
 
 def test_silence_and_the_shortest_sound(classifier: Classifier) -> None:

@@ -68,18 +68,49 @@ def test_hertz_stand_where_their_bands_are(view: Overview) -> None:
 
 def test_classes_and_events_are_named_in_the_order_in_which_they_begin(view: Overview) -> None:
     events = (
-        Event("Glöckchen", "/t/bell", 1.0, 2.0, 0.9),
-        Event("Tone", "/t/tone", 3.0, 3.5, 0.9),
-        Event("Glöckchen", "/t/bell", 4.0, 5.0, 0.9),
+        Event("Glöckchen", "/t/bell", 1.0, 2.0, 0.7),
+        Event("Tone", "/t/tone", 3.0, 3.5, 0.8),
+        Event("Glöckchen", "/t/bell", 4.0, 5.0, 0.6),
     )
-    scores = np.array([0.5, 0.1, 0.3, 0.2, 0.4])  # tone, noise, bird, bell, quiet
-    changed = replace(view, mean_scores=scores, result=replace(view.result, events=events))
+    peaks = np.array([0.9, 0.1, 0.3, 0.2, 0.95], np.float32)  # tone, noise, bird, bell, quiet
+    scores = np.zeros_like(view.scores)
+    scores[3] = peaks  # a single moment
+    changed = replace(view, scores=scores, result=replace(view.result, events=events))
     parts = axes_of(draw(changed, Layout(top_k=4)))
     assert names_of(parts["classes"]) == ["Glöckchen", "Tone", "Silence", "Chant d'oiseau"]
     assert names_of(parts["events"]) == ["Glöckchen", "Tone"]
     bars = [[path.get_extents().x0 for path in collection.get_paths()] for collection in parts["events"].collections]
     assert bars == [[1.0, 4.0], [3.0]]
-    assert names_of(axes_of(draw(changed, Layout(top_k=1)))["events"]) == ["Tone"]
+    alone = axes_of(draw(changed, Layout(top_k=1)))
+    assert names_of(alone["events"]) == names_of(alone["classes"]) == ["Tone"]
+    small_print = alone["waveform"].get_title(loc="right")
+    assert small_print == "tiny 1, scores not calibrated, 1 of 2 labels with events"
+
+
+@pytest.mark.parametrize(("width", "lines"), [(8.0, 1), (4.0, 2), (2.5, 2)])
+def test_a_long_title_stays_clear_of_the_small_print(view: Overview, width: float, lines: int) -> None:
+    name = f"{'monday ' * 20}end.wav"
+    figure = draw(view, Layout(title=name, width_inches=width))
+    figure.canvas.draw()
+    axes = axes_of(figure)["waveform"]
+    title, small_print = axes._left_title, axes._right_title
+    shown = title.get_text().splitlines()
+    assert len(shown) == lines
+    assert shown[0].startswith("monday")
+    assert "…" in shown[0]
+    assert shown[0].endswith("end.wav")
+    boxes = [text.get_window_extent() for text in (title, small_print)]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+    assert boxes[0].x1 < boxes[1].x0 or lines == 2
+
+
+def test_letters_that_the_font_lacks_are_escaped(view: Overview, tmp_path: Path) -> None:
+    labels = (Label("/t/tone", "鼓"), *view.labels[1:])
+    named = replace(view, labels=labels, result=replace(view.result, file="$a$ Glöckchen 鼓 🐕\n.wav"))
+    save_picture(named, tmp_path / "view.svg", Layout(dpi=40))  # warnings are errors
+    parts = axes_of(draw(named, Layout()))
+    assert parts["waveform"].get_title(loc="left") == "$a$ Glöckchen \\u9f13 \\U0001f415\\n.wav"
+    assert "\\u9f13" in names_of(parts["classes"])
 
 
 def test_scores_are_drawn_in_their_rows(view: Overview) -> None:

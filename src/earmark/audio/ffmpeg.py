@@ -134,7 +134,9 @@ class FFmpegDecoder:
         else:
             return None
         # Some write the time of the end, which is the same unless the file or its sound begins late.
-        tells_end = name == "ogg" or ("matroska" in name and self._file.metadata.get("encoder", "").startswith("Lavf"))
+        metadata = self._file.metadata
+        writer = metadata.get("ENCODER") or metadata.get("encoder", "")
+        tells_end = name == "ogg" or ("matroska" in name and writer.startswith("Lavf"))
         return told - max(self._zero_seconds, 0.0) if tells_end else told + self._late_seconds
 
     def _late(self) -> float:

@@ -69,6 +69,7 @@ class SndfileDecoder:
             self._skip(min(start, stop), block_samples)
             yield from self._read(stop, block_samples)
         except soundfile.LibsndfileError:
+            self._source.raise_failure()
             self.broken = True
             yield from self._up_to_damage(max(start, self.position), stop)
 

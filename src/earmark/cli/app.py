@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable
-from io import TextIOWrapper
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import StringIO, TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -17,24 +18,36 @@ from earmark.errors import EarmarkError
 class Commands(TyperGroup):
     """Commands whose errors end as one line and an exit status."""
 
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Read the command line; --help and --version are answered here."""
+        with _ended_in_one_line():
+            return super().make_context(*args, **settings)
+
     def invoke(self, ctx: Any) -> None:
         """Run the command that was asked for."""
+        with _ended_in_one_line():
+            super().invoke(ctx)
+
+
+@contextmanager
+def _ended_in_one_line() -> Iterator[None]:
+    """Say what went wrong in one line, and end with the exit status for it."""
+    try:
         try:
-            try:
-                super().invoke(ctx)
-            finally:
-                sys.stdout.flush()
-        except EarmarkError as error:
-            complain(str(error))
-            raise typer.Exit(exit_status(error)) from error
-        except KeyboardInterrupt:
-            complain("stopped")
-            _leave(INTERRUPTED)
-        except BrokenPipeError:  # who reads has seen enough, as `head` has
-            _leave(0)
-        except OSError as error:  # a full disk, most likely
-            complain(str(error))
-            _leave(INPUT_FAILED)
+            yield
+        finally:
+            sys.stdout.flush()
+    except EarmarkError as error:
+        complain(str(error))
+        raise typer.Exit(exit_status(error)) from error
+    except KeyboardInterrupt:
+        complain("stopped")
+        _leave(INTERRUPTED)
+    except BrokenPipeError:  # who reads has seen enough, as `head` has
+        _leave(0)
+    except OSError as error:  # a full disk, most likely; files that cannot be read or written are EarmarkErrors
+        complain(f"cannot write {error.filename or 'to standard output'}: {error.strerror or error}")
+        _leave(INPUT_FAILED)
 
 
 def _leave(status: int) -> NoReturn:
@@ -141,6 +154,11 @@ _add(app, demo.demo, "earmark demo")
 
 def main() -> None:
     """Run the command line."""
+    if sys.stderr is None:
+        sys.stderr = StringIO()  # or messages would go among the results
+    if sys.stdout is None:
+        complain("standard output is closed: send it to a file, or to /dev/null")
+        _leave(INPUT_FAILED)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop

@@ -1,6 +1,7 @@
 """The input doctor's command."""
 
 import json
+import math
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,12 +61,17 @@ def _lines(report: "CheckReport") -> Iterator[str]:
     channels = {1: "mono", 2: "stereo"}.get(report.channels, f"{report.channels} channels")
     yield (
         f"{one_line(report.file)}  {report.container} {report.codec}  {report.sample_rate_hz} Hz  {channels}  "
-        f"{report.seconds:.2f} s  peak {report.peak:.3f}  {report.rms_db:.1f} dB"
+        f"{report.seconds:.2f} s  peak {_decibels(report.peak):.1f} dB  mean {report.rms_db:.1f} dB"
     )
     if not report.findings:
         yield "  nothing found"
     for finding in report.findings:
         yield from textwrap.wrap(one_line(str(finding)), _WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def _decibels(magnitude: float) -> float:
+    """Return a magnitude in dB of full scale, to a tenth and never as a negative zero."""
+    return round(20 * math.log10(magnitude), 1) + 0.0 if magnitude else -math.inf
 
 
 def _check_many(sources: "Sequence[Source]", *, threads: int | None) -> "Iterator[CheckReport | Failure]":

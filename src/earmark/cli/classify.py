@@ -162,7 +162,7 @@ def embed(
     as_json: options.Json = False,
     output: options.ArrayOutput = None,
 ) -> None:
-    """Give the embeddings of each recording, for a classifier or a search of your own.
+    """Give embeddings, for a classifier or a search of your own.
 
     An embedding is what the model knows of a frame before it chooses labels. An .npz file holds embeddings, onset,
     offset and file_index for each frame, and files, seconds and notes for each recording. A .parquet file has a row for

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.messages import INPUT_FAILED
+from earmark.cli.messages import INPUT_FAILED, hush_matplotlib
 from earmark.errors import MissingExtraError, ModelNotFoundError
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ _TOLERANCE = 1e-3  # of scores: a model adds in another order when it gets more 
 def demo(
     folder: Annotated[str, typer.Option("-o", "--output", metavar="FOLDER", help="Where its files go.")] = "demo",
 ) -> None:
-    """Make a recording, label it with YAMNet, and hold the answers against what was made."""
+    """Make a recording, label it, and compare with what was made.
+
+    The model is YAMNet; where it is not installed, it is downloaded.
+    """
     from earmark.inference.formats import write_results
 
     classifier = _yamnet()
@@ -134,6 +137,7 @@ def _picture(classifier: "Classifier", path: str, truth: "Sequence[Passage]") ->
     from earmark.inference.overview import overview
     from earmark.inference.picture import Layout, save_picture
 
+    hush_matplotlib()
     picture = Path(path).with_suffix(".png")
     view = overview(classifier, path, allow=[label for label, _, _ in truth])
     try:

@@ -4,8 +4,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from earmark.errors import EarmarkError, OptionError
 
@@ -62,12 +63,29 @@ def _inside(folder: str) -> "Iterator[Input | Failure]":
     try:
         for path in find_recordings(folder, on_error=errors.append):
             yield Input(path, PurePath(path).relative_to(folder))
-    except EarmarkError as error:
-        errors.append(error)
+    except EarmarkError as error:  # where a folder may not be read, that is why there is nothing
+        errors = errors or [error]
     yield from (Failure(folder, error) for error in errors)
 
 
-def _standard_input() -> "Source":
+def repeatable_input(file: str) -> "Source":
+    """Return a recording that can be read twice: a path as it is, of standard input all its bytes.
+
+    Raises
+    ------
+    OptionError
+        If standard input is a terminal.
+    """
+    return _Kept(_standard_input().read()) if file == STDIN else file
+
+
+class _Kept(BytesIO):
+    """The bytes of standard input, under the name that it has in results."""
+
+    name = "<stdin>"
+
+
+def _standard_input() -> BinaryIO:
     if sys.stdin is None or sys.stdin.isatty():
         raise OptionError("- reads sound from standard input, which is a terminal: pipe a recording into it")
     return sys.stdin.buffer

@@ -1,8 +1,10 @@
 """The command that follows live sound."""
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,9 +19,11 @@ from earmark.errors import EarmarkError
 if TYPE_CHECKING:
     from earmark.audio.check import Finding
     from earmark.cli.liveview import View
-    from earmark.inference.hookrunner import HookRunner
+    from earmark.inference.hookrunner import HookCounts, HookRunner
     from earmark.inference.hooks import Hook
     from earmark.inference.listening import Listening
+
+_PATIENCE_SECONDS = 0.5  # waiting that nobody needs to be told of
 
 
 def listen(
@@ -54,7 +58,8 @@ def listen(
             "--exec",
             metavar="COMMAND",
             help="Run this, without a shell, when an event opens or closes; may be repeated. The event is JSON on its "
-            "standard input, and in its environment as EARMARK_EVENT_KIND, _LABEL, _ID, _ONSET, _OFFSET, _SCORE.",
+            "standard input, and in its environment as EARMARK_EVENT_KIND, _LABEL, _ID, _ONSET, _OFFSET, _SCORE, "
+            "_TIME, _SOURCE. What it prints goes to standard error.",
         ),
     ] = None,
     webhooks: Annotated[
@@ -66,9 +71,10 @@ def listen(
     ] = False,
     device: options.Device = "cpu",
 ) -> None:
-    """Follow live sound and say when an event begins and when it ends, until Ctrl-C.
+    """Follow live sound: say when an event begins and when it ends.
 
-    Standard input is anything that FFmpeg reads from front to back, or raw PCM if --rate is given.
+    Ctrl-C ends it, with exit status 0. Standard input is anything that FFmpeg reads from front to back, or raw PCM if
+    --rate is given.
     """
     from earmark.cli.livesource import LiveSource
     from earmark.cli.liveview import open_view
@@ -104,8 +110,8 @@ def listen(
         listening = Listening(blocks, open_stream, live=sound.live, duration_seconds=duration)
         runner = HookRunner(hooks, complain)
         with view, _ended_by_signals(listening):
-            problem = _follow(listening, view, runner)
-    view.summary(card.name, listening, runner.finish())
+            problem = _follow(listening, view, runner, sound.name)
+    view.summary(card.name, listening, _finish(runner, listening))
     if problem is not None:
         raise problem
 
@@ -113,10 +119,13 @@ def listen(
 def _hooks(commands: Sequence[str], webhooks: Sequence[str]) -> "list[Hook]":
     from earmark.inference.hooks import CommandHook, WebhookHook
 
-    return [*map(CommandHook, commands), *map(WebhookHook, webhooks)]
+    def show(printed: str) -> None:
+        print(printed, end="" if printed.endswith("\n") else "\n", file=sys.stderr)
+
+    return [*(CommandHook(command, show=show) for command in commands), *map(WebhookHook, webhooks)]
 
 
-def _follow(listening: "Listening", view: "View", runner: "HookRunner") -> EarmarkError | None:
+def _follow(listening: "Listening", view: "View", runner: "HookRunner", source: str) -> EarmarkError | None:
     """Show and pass on all that is heard; return what ended it, if that was not the end of the sound."""
     from earmark.cli.liveview import change_to_dict
     from earmark.inference.listening import Gap
@@ -128,10 +137,18 @@ def _follow(listening: "Listening", view: "View", runner: "HookRunner") -> Earma
                 continue
             view.update(heard)
             for change in heard.changes:
-                runner.submit(change_to_dict(change))
+                now = datetime.now(UTC).isoformat(timespec="milliseconds")
+                runner.submit({**change_to_dict(change), "time": now, "source": source})
     except EarmarkError as error:
         return error
     return None
+
+
+def _finish(runner: "HookRunner", listening: "Listening") -> "HookCounts":
+    """Wait for the calls that are under way, and after a Ctrl-C say so."""
+    if listening.stopped and (calls := runner.wait(_PATIENCE_SECONDS)):
+        complain(f"waiting for {calls} {'call' if calls == 1 else 'calls'} (Ctrl-C again to stop)")
+    return runner.finish()
 
 
 @contextmanager

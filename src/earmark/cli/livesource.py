@@ -68,6 +68,13 @@ class LiveSource:
         """Whether it cannot wait. A pipe can: whoever writes into it then waits too."""
         return self.source is None or self.realtime
 
+    @property
+    def name(self) -> str:
+        """What messages about its events call it."""
+        if self.source is None:
+            return self.device_name or "microphone"
+        return "<stdin>" if self.source == STDIN else self.source
+
     @contextmanager
     def open(self, sample_rate_hz: int, tell: "Callable[[Finding], None]") -> "Iterator[BlockSource]":
         """Open the source.

@@ -68,7 +68,10 @@ class View:
         lost = f"{listening.lost_seconds:.2f} s of it lost" if listening.lost_seconds else "nothing lost"
         counts = [f"{count} {what}" for what, count in asdict(calls).items() if count]
         said = f"; calls: {', '.join(counts)}" if counts else ""
-        print(f"{listening.seconds:.2f} s heard by {model}, {lost}; {self._events} events{said}", file=sys.stderr)
+        events = f"{self._events} {'event' if self._events == 1 else 'events'}"
+        print(f"{listening.seconds:.2f} s heard by {model}, {lost}; {events}{said}", file=sys.stderr)
+        for finding in listening.findings:
+            complain(f"note: {finding}")
 
     def _line(self, change: "EventChange") -> str:
         event = change.event
@@ -94,7 +97,7 @@ class JsonView(View):
         """Show what became of it all."""
         times = {"seconds": round(listening.seconds, 6), "lost_seconds": round(listening.lost_seconds, 6)}
         facts = {"kind": "summary", "model": model, **times, "events": self._events, "calls": asdict(calls)}
-        self._write(json.dumps(facts))
+        self._write(json.dumps(facts | {"notes": [str(finding) for finding in listening.findings]}))
 
     def _line(self, change: "EventChange") -> str:
         return json.dumps(change_to_dict(change))

@@ -1,5 +1,6 @@
 """What goes to standard error: one line for each thing that went wrong."""
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,11 @@ def complain(message: str) -> None:
     from earmark.inference.formats.escape import one_line
 
     print(f"earmark: {one_line(message)}", file=sys.stderr)
+
+
+def hush_matplotlib() -> None:
+    """Let Matplotlib keep to itself where it puts its cache, and that it looks for fonts."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def exit_status(error: EarmarkError) -> int:

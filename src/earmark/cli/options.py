@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
+from earmark.errors import OptionError
+
 if TYPE_CHECKING:
     from earmark.model.card import ModelCard
 
@@ -45,10 +47,19 @@ End = Annotated[
 
 On = Annotated[
     float | None,
-    Option("--on", min=0.0, max=1.0, metavar=_SCORE, help="An event begins where its label's score reaches this."),
+    Option(
+        "--on",
+        min=0.0,
+        max=1.0,
+        metavar=_SCORE,
+        help="An event begins where its label's score reaches this; a higher off comes down with it.",
+    ),
 ]
 Off = Annotated[
-    float | None, Option("--off", min=0.0, max=1.0, metavar=_SCORE, help="It ends where the score falls below this.")
+    float | None,
+    Option(
+        "--off", min=0.0, max=1.0, metavar=_SCORE, help="It ends where the score falls below this; a lower on goes up."
+    ),
 ]
 Smoothing = Annotated[
     float | None, Option("--smoothing", min=0.0, metavar=_SECONDS, help="Length of the running median over the scores.")
@@ -89,7 +100,16 @@ ArrayOutput = Annotated[
 
 
 def label_entries(given: Sequence[str] | None, card: "ModelCard") -> list[str]:
-    """Return the entries of a repeated --allow or --deny, each of which may hold several with commas between."""
+    """Return the entries of a repeated --allow or --deny, each of which may hold several with commas between.
+
+    Raises
+    ------
+    OptionError
+        If one of them is empty, as a variable of a script may be: it must not mean all labels.
+    """
     from earmark.inference.labels import split_labels
 
-    return [entry for text in given or () for entry in split_labels(text, card.labels)]
+    entries = [split_labels(text, card.labels) for text in given or ()]
+    if not all(entries):
+        raise OptionError("an --allow or --deny is empty: give it a label, or leave the option out")
+    return [entry for several in entries for entry in several]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from earmark.cli.batch import Answers, Writer
 from earmark.cli.inputs import Input
@@ -62,6 +62,8 @@ def choose_writer(
 def _form(kind: type[Result], name: str, inputs: Sequence[object], *, many: bool) -> Format:
     """Return the form of that name if it can hold this kind of result, and `many` of them in one file."""
     able = [form.name for form in FORMATS.values() if kind in form.kinds]
+    if kind is EmbeddingResult and f".{name}" in ARRAY_WRITERS:
+        raise OptionError(f"--format {name} is said by the name of the file: leave it out and give -o NAME.{name}")
     if name not in able:
         raise OptionError(f"--format {name} is not one of those that this command writes: {', '.join(able)}")
     form = FORMATS[name]
@@ -82,7 +84,12 @@ def _name_by_suffix(path: Path, kind: type[Result]) -> str:
 
 def _paths_inside(folder: Path, suffix: str, inputs: Sequence[Input | Failure]) -> list[Path | None]:
     """Return the file of each input's result in a folder; None for an input that has failed already."""
-    paths = [folder / item.place.with_suffix(suffix) if isinstance(item, Input) else None for item in inputs]
+    places = [item.place if isinstance(item, Input) else None for item in inputs]
+    stems = Counter(place.with_suffix("") for place in places if place)
+    paths = [
+        None if place is None else folder / _renamed(place, suffix, alone=stems[place.with_suffix("")] == 1)
+        for place in places
+    ]
     twice = [path for path, count in Counter(filter(None, paths)).items() if count > 1]
     if twice:
         raise OptionError(
@@ -90,6 +97,11 @@ def _paths_inside(folder: Path, suffix: str, inputs: Sequence[Input | Failure]) 
             "give those of one name to several commands, with a folder for the results of each"
         )
     return paths
+
+
+def _renamed(place: PurePath, suffix: str, *, alone: bool) -> PurePath:
+    """Return ``street.txt`` for ``street.wav``; ``street.wav.txt`` where there is a ``street.mp3`` as well."""
+    return place.with_suffix(suffix) if alone else place.with_name(place.name + suffix)
 
 
 def _spare_inputs(path: Path, inputs: Sequence[Input | Failure]) -> None:

@@ -14,14 +14,21 @@ if TYPE_CHECKING:
 def decision_rule(card_rule: "DecisionRule", file: str | None, **changes: float | None) -> "DecisionRule":
     """Return the rule of a file, or else the card's, with every change that is not None.
 
+    Where only one of the thresholds `on` and `off` is changed, to beyond the other, the other moves along.
+
     Raises
     ------
     OptionError
         If the file holds no rule, or the numbers contradict each other.
     """
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    rule = _read(file) if file else card_rule
+    if "on" in given and "off" not in given:
+        given["off"] = min(given["on"], rule.off)
+    elif "off" in given and "on" not in given:
+        given["on"] = max(given["off"], rule.on)
     try:
-        return replace(_read(file) if file else card_rule, **given)
+        return replace(rule, **given)
     except CardError as error:
         raise OptionError(str(error)) from error
 
@@ -30,11 +37,15 @@ def _read(file: str) -> "DecisionRule":
     from earmark.model.card import DecisionRule
 
     try:
-        data = json.loads(Path(file).read_text(encoding="utf-8"))
-        return DecisionRule.from_dict(data)
+        return DecisionRule.from_dict(json.loads(Path(file).read_text(encoding="utf-8")))
     except OSError as error:
         raise OptionError(f"--rule {file} cannot be read: {error.strerror}") from error
     except CardError as error:
         raise OptionError(f"--rule {file}: {error}") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise OptionError(f"--rule {file} is not a decision rule in JSON: {error}") from error
+    except ValueError as error:
+        raise OptionError(f"--rule {file} is not JSON: {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise OptionError(
+            f"--rule {file} is not a decision rule: give a JSON object with numbers, as results have it under "
+            "parameters.rule"
+        ) from error

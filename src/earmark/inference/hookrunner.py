@@ -76,11 +76,18 @@ class HookRunner:
         """The calls so far, of all hooks together."""
         return sum((worker.counts() for worker in self._workers), HookCounts())
 
-    def finish(self, timeout_seconds: float = FINISH_SECONDS) -> HookCounts:
-        """Wait for the calls that are queued, but no longer than `timeout_seconds`, and return what became of all."""
+    def wait(self, timeout_seconds: float) -> int:
+        """Take no more calls, wait for those queued, but no longer than this, and return how many are still to do."""
         deadline = time.monotonic() + timeout_seconds
-        for worker in self._workers:
-            worker.finish(deadline)
+        return sum(worker.wait(deadline) for worker in self._workers)
+
+    def finish(self, timeout_seconds: float = FINISH_SECONDS) -> HookCounts:
+        """Wait as `wait` does, give up what is then still to do, and return what became of all calls."""
+        try:
+            self.wait(timeout_seconds)
+        finally:  # also where Ctrl-C ends the waiting
+            for worker in self._workers:
+                worker.give_up()
         return self.counts
 
 
@@ -109,11 +116,15 @@ class _Worker:
         with self._news:
             return HookCounts(self._done, self._failed, self._dropped, self._left)
 
-    def finish(self, deadline: float) -> None:
+    def wait(self, deadline: float) -> int:
         with self._news:
             self._finishing = True
             self._news.notify()
         self._thread.join(max(0.0, deadline - time.monotonic()))
+        with self._news:
+            return len(self._calls) + self._busy
+
+    def give_up(self) -> None:
         with self._news:
             self._given_up = True
             self._left = len(self._calls) + self._busy

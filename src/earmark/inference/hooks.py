@@ -12,7 +12,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import IO, Any, Protocol, TypeAlias
 
@@ -27,10 +27,13 @@ ATTEMPTS = 3
 BACK_OFF_SECONDS = 0.5
 """A webhook's first pause before it tries again; each further one is twice as long."""
 
+_MOST_BYTES = 1 << 16  # of what one run of a command prints, shown
+
 ENVIRONMENT_PREFIX = "EARMARK_EVENT_"
 
 Call: TypeAlias = Mapping[str, Any]
-"""A change of an event, ready for JSON: ``kind``, ``label``, ``id``, ``onset``, ``offset``, ``score``."""
+"""A change of an event, ready for JSON: ``kind``, ``label``, ``id``, ``onset``, ``offset``, ``score``; and, from
+`earmark listen`, ``time`` and ``source``."""
 
 
 class Hook(Protocol):
@@ -51,7 +54,7 @@ class CommandHook:
     """Runs a command, without a shell.
 
     It finds the call as JSON on its standard input, and each part in its environment: EARMARK_EVENT_KIND,
-    EARMARK_EVENT_LABEL and so on. What it prints is not shown; the last line of its errors is, if it fails.
+    EARMARK_EVENT_LABEL and so on. If it fails, the last line of its errors is told.
 
     Parameters
     ----------
@@ -59,6 +62,8 @@ class CommandHook:
         Split into words as a POSIX shell would.
     timeout_seconds : float
         After so long it is killed, with all that it started.
+    show : callable, optional
+        Takes what each run printed, once it has ended.
 
     Raises
     ------
@@ -66,7 +71,13 @@ class CommandHook:
         If the words cannot be told apart, or the first is no program.
     """
 
-    def __init__(self, command: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        command: str,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        show: Callable[[str], None] | None = None,
+    ) -> None:
         try:
             self._words = shlex.split(command)
         except ValueError as error:
@@ -77,34 +88,38 @@ class CommandHook:
                 "give a program on the PATH and its arguments, or sh -c '...' for a shell"
             )
         self.name = f"exec {self._words[0]}"
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds, self._show = timeout_seconds, show
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._aborted = False
 
     def run(self, call: Call) -> str | None:
         """Run the command once; see `Hook.run`."""
-        # A file, not a pipe: a process that the command leaves behind would hold a pipe open.
-        with tempfile.TemporaryFile() as errors:
+        # Files, not pipes: a process that the command leaves behind would hold a pipe open.
+        with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
             try:
-                process = self._start(call, errors)
+                process = self._start(call, printed, errors)
             except OSError as error:
                 return f"could not be run: {error.strerror}"
             if process is None:
                 return "not run: too late"
-            try:
-                process.communicate(json.dumps(call).encode(), timeout=self._timeout_seconds)
-            except subprocess.TimeoutExpired:
-                _kill(process)
-                process.communicate()
-                return f"killed after {self._timeout_seconds:g} s"
-            if process.returncode == 0:
-                return None
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip().splitlines()[-1:]
-            return ": ".join([f"exit status {process.returncode}", *said])
+            problem = self._wait(process, call)
+            said = _text(printed)
+            if said and self._show is not None:
+                self._show(said)
+            return ": ".join([problem, *_text(errors).strip().splitlines()[-1:]]) if problem else None
 
-    def _start(self, call: Call, errors: IO[bytes]) -> subprocess.Popen[bytes] | None:
+    def _wait(self, process: subprocess.Popen[bytes], call: Call) -> str | None:
+        """Hand over the call and wait for the end; return what went wrong, or None."""
+        try:
+            process.communicate(json.dumps(call).encode(), timeout=self._timeout_seconds)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            process.communicate()
+            return f"killed after {self._timeout_seconds:g} s"
+        return f"exit status {process.returncode}" if process.returncode else None
+
+    def _start(self, call: Call, printed: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes] | None:
         """Start the command, unless it was aborted."""
         variables = {f"{ENVIRONMENT_PREFIX}{key.upper()}": str(value) for key, value in call.items()}
         with self._lock:
@@ -113,7 +128,7 @@ class CommandHook:
             self._process = subprocess.Popen(  # noqa: S603 - the user's own command
                 self._words,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=printed,
                 stderr=errors,
                 env={**os.environ, **variables},
                 start_new_session=True,  # Ctrl-C is for earmark, which then waits for it
@@ -206,6 +221,12 @@ class _NoRedirection(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         return None
+
+
+def _text(file: IO[bytes]) -> str:
+    """Return what a command wrote into a file, as far as anybody will read it."""
+    file.seek(0)
+    return file.read(_MOST_BYTES).decode(errors="replace")
 
 
 def _host(url: str) -> str | None:

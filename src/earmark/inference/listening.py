@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.audio.check import Finding
 from earmark.errors import NonFiniteSamplesError
 from earmark.inference.events import EventChange
 from earmark.inference.stream import Stream, StreamUpdate
@@ -33,7 +34,7 @@ Block = NDArray[np.float32]
 class BlockSource(Protocol):
     """Blocks of sound as they come: an `AudioReader`, a `PcmStream`, a `Microphone`.
 
-    It may have an attribute `lost_seconds`: how much it has not heard so far.
+    It may have the attributes `lost_seconds`, how much it has not heard so far, and `findings`, what it noticed.
     """
 
     @property
@@ -77,6 +78,8 @@ class Listening:
         Since listening began, gaps included.
     lost_seconds : float
         In gaps.
+    stopped : bool
+        Whether `stop` was called.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Listening:
         self._limit = sys.maxsize if duration_seconds is None else round(duration_seconds * self._rate_hz)
         self._position = 0  # samples that were scored or lost
         self.lost_seconds = 0.0
+        self.stopped = self._heard_to_its_end = False
         self._stream: Stream | None = None
         self._stream_begin_seconds = 0.0
 
@@ -101,8 +105,14 @@ class Listening:
     def seconds(self) -> float:  # noqa: D102 - see the class
         return self._position / self._rate_hz
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the source noticed, if it says such things, once it has ended by itself; nothing before."""
+        return tuple(getattr(self._source, "findings", ())) if self._heard_to_its_end else ()
+
     def stop(self) -> None:
         """Stop listening: iteration ends with what was scored, and closes the events that are open. For signals."""
+        self.stopped = True
         self._queue.stop()
 
     def pause(self) -> None:
@@ -137,6 +147,7 @@ class Listening:
         yield from self._skip_to(self._queue.end, self._queue.reason)
         if self._queue.error is not None:
             raise self._queue.error
+        self._heard_to_its_end = self._queue.end < self._limit
 
     def _hear(self, begin: int, block: Block, reason: str) -> Iterator[StreamUpdate | Gap]:
         if begin > self._position:
@@ -200,6 +211,11 @@ class Paced:
     def sample_rate_hz(self) -> int:
         """Of the source."""
         return self._source.sample_rate_hz
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Those of the source."""
+        return tuple(getattr(self._source, "findings", ()))
 
     def __iter__(self) -> Iterator[Block]:
         """Yield each block when its last sample would be heard."""

@@ -55,8 +55,6 @@ class Overview:
     score_edges : ndarray of float64, shape (steps + 1,)
     scores : ndarray of float32, shape (steps, labels)
         Highest score in each step.
-    mean_scores : ndarray of float64, shape (labels,)
-        Over all frames.
     """
 
     result: EventsResult
@@ -69,7 +67,6 @@ class Overview:
     labels: tuple[Label, ...]
     score_edges: Matrix
     scores: NDArray[np.float32]
-    mean_scores: Matrix
 
 
 def overview(
@@ -100,7 +97,7 @@ def overview(
     labels = tuple(classifier.card.labels[index] for index in chosen)
     rule = rule or classifier.card.decision
     scan = Scan(classifier.backend, source, threads=classifier.threads, start=start, end=end)
-    peaks, totals, events = _scored(scan, EventTracker(rule, labels, classifier.card.frame_hop_seconds), chosen)
+    peaks, events = _scored(scan, EventTracker(rule, labels, classifier.card.frame_hop_seconds), chosen)
     sound = _sound(source, classifier.card.sample_rate, start, end)
     steps = [frame_edges(classifier.card, row, 0, start=start)[0] for row in range(0, peaks.rows, peaks.span)]
     facts = scan.facts(rule=asdict(rule), allow=list(allow), deny=list(deny))
@@ -115,20 +112,18 @@ def overview(
         labels=labels,
         score_edges=np.array([*steps, scan.end_seconds]),
         scores=peaks.values,
-        mean_scores=totals / peaks.rows,
     )
 
 
-def _scored(scan: Scan, tracker: EventTracker, chosen: NDArray[np.intp]) -> tuple["Columns", Matrix, tuple[Event, ...]]:
-    """Return the highest scores in time, their sums over all frames, and the events."""
-    peaks, totals = Columns(np.maximum, len(chosen)), np.zeros(len(chosen))
+def _scored(scan: Scan, tracker: EventTracker, chosen: NDArray[np.intp]) -> tuple["Columns", tuple[Event, ...]]:
+    """Return the highest scores in time, and the events."""
+    peaks = Columns(np.maximum, len(chosen))
     changes: list[EventChange] = []
     for edges, outputs in scan:
         scores = outputs.frames[0][:, chosen]
         peaks.push(scores)
-        totals += scores.sum(axis=0)
         changes += tracker.push(scores, edges)
-    return peaks, totals, closed_events([*changes, *tracker.finish(scan.end_seconds)])
+    return peaks, closed_events([*changes, *tracker.finish(scan.end_seconds)])
 
 
 def _sound(source: Source, sample_rate_hz: int, start: float, end: float | None) -> "_Sound":

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earmark.errors import MissingExtraError, OptionError, OutputError
+from earmark.inference.formats.escape import one_line
 from earmark.inference.overview import FLOOR_DB, Overview
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 __all__ = ["SUFFIXES", "Layout", "check_picture", "draw", "save_picture"]
 
@@ -28,6 +30,7 @@ SPECTRUM_MAP = "magma"  # perceptually uniform
 
 _TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000)  # lower ones would overlap on a mel axis
 _ROW_INCHES, _WAVE_INCHES, _SPECTRUM_INCHES, _MARGIN_INCHES = 0.21, 0.8, 2.0, 1.15
+_TITLE_GAP_INCHES = 0.1
 _NAME_LETTERS = 32
 
 
@@ -38,7 +41,7 @@ class Layout:
     Parameters
     ----------
     top_k : int
-        Classes in the timeline, and classes with events: those of the highest mean score. At least 1.
+        Rows of classes: those whose events score highest, then those that score highest at any moment. At least 1.
     width_inches : float
         Of the whole picture.
     height_inches : float, optional
@@ -133,7 +136,8 @@ def draw(view: Overview, layout: Layout) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    classes, sounding = _classes(view, layout.top_k), _sounding(view, layout.top_k)
+    classes = _classes(view, layout.top_k)
+    sounding = [column for column in classes if view.labels[column].id in _event_scores(view)]
     rows = [_WAVE_INCHES, _SPECTRUM_INCHES, len(classes) * _ROW_INCHES, max(1, len(sounding)) * _ROW_INCHES]
     height = layout.height_inches or sum(rows) + _MARGIN_INCHES
     figure = Figure(figsize=(layout.width_inches, height), layout="constrained", facecolor="white")
@@ -145,7 +149,9 @@ def draw(view: Overview, layout: Layout) -> "Figure":
     _spectrogram(axes[1], bars[0], view)
     _timeline(axes[2], bars[1], view, classes)
     _events(axes[3], view, sounding)
-    _dress(axes, view, layout)
+    _dress(axes, view)
+    _caption(axes[0], _name(view, layout), _small_print(view, len(sounding)))
+    _settle(figure)
     return figure
 
 
@@ -153,25 +159,20 @@ _PARTS = ("waveform", "spectrogram", "classes", "events")
 
 
 def _classes(view: Overview, top_k: int) -> list[int]:
-    """Return the classes of the highest mean score."""
-    return _by_onset(view, _ranked(view)[:top_k])
+    """Return the classes whose events score highest, then those of the highest peak, in the order in which they begin.
 
-
-def _sounding(view: Overview, top_k: int) -> list[int]:
-    """Return those classes that have events, of the highest mean score."""
-    ids = {event.id for event in view.result.events}
-    return _by_onset(view, [column for column in _ranked(view) if view.labels[column].id in ids][:top_k])
-
-
-def _ranked(view: Overview) -> list[int]:
-    order: list[int] = np.argsort(-view.mean_scores, kind="stable").tolist()
-    return order
-
-
-def _by_onset(view: Overview, columns: list[int]) -> list[int]:
-    """Order classes by their first event, those without any last; those that begin together by mean score."""
+    Peaks, not means: what sounds for a moment is as much in the picture as what sounds all the time.
+    """
+    scores, peaks = _event_scores(view), view.scores.max(axis=0)
     onsets = {event.id: event.onset for event in reversed(view.result.events)}
-    return sorted(columns, key=lambda column: (onsets.get(view.labels[column].id, math.inf), -view.mean_scores[column]))
+    ids = [label.id for label in view.labels]
+    chosen = sorted(range(len(ids)), key=lambda column: (-scores.get(ids[column], -1.0), -peaks[column]))[:top_k]
+    return sorted(chosen, key=lambda column: (onsets.get(ids[column], math.inf), -peaks[column]))
+
+
+def _event_scores(view: Overview) -> dict[str, float]:
+    """Return the score of the highest event of each class that has one, by label id."""
+    return {event.id: event.score for event in sorted(view.result.events, key=lambda event: event.score)}
 
 
 def _waveform(axes: "Axes", view: Overview) -> None:
@@ -239,7 +240,8 @@ def _even_blues() -> Any:
 
 def _names(axes: "Axes", view: Overview, columns: Sequence[int]) -> None:
     """Name the rows, the first on top."""
-    axes.set_yticks(range(len(columns)), [_cut(view.labels[column].name) for column in columns])
+    names = [_printable(_cut(view.labels[column].name)) for column in columns]
+    axes.set_yticks(range(len(columns)), names, parse_math=False)
     axes.set_ylim(max(1, len(columns)) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
 
@@ -259,8 +261,8 @@ def _scale(axes: "Axes", scale: "Axes", mappable: Any, name: str) -> None:
     scale.tick_params(labelsize=7, width=0.5, length=2)
 
 
-def _dress(axes: Sequence["Axes"], view: Overview, layout: Layout) -> None:
-    """Give all axes one time axis, one hand of type, and the picture its title."""
+def _dress(axes: Sequence["Axes"], view: Overview) -> None:
+    """Give all axes one time axis and one hand of type."""
     from matplotlib.ticker import MaxNLocator
 
     for part in axes:
@@ -273,8 +275,61 @@ def _dress(axes: Sequence["Axes"], view: Overview, layout: Layout) -> None:
     for part in (axes[0], axes[3]):
         part.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("Time (s)", fontsize=8)
-    result = view.result
-    title = Path(result.file).name if layout.title is None else layout.title
-    axes[0].set_title(title, loc="left", fontsize=10, color=INK)
-    made = f"{result.model} {result.model_version}" + ("" if result.calibrated else ", scores not calibrated")
-    axes[0].set_title(made, loc="right", fontsize=7, color="#666666")
+
+
+def _name(view: Overview, layout: Layout) -> str:
+    return _printable(Path(view.result.file).name if layout.title is None else layout.title)
+
+
+def _small_print(view: Overview, rows: int) -> str:
+    """Say which model this is from, and what the picture leaves out."""
+    result, sounding = view.result, len(_event_scores(view))
+    parts = [f"{result.model} {result.model_version}"]
+    parts += [] if result.calibrated else ["scores not calibrated"]
+    parts += [f"{rows} of {sounding} labels with events"] if rows < sounding else []
+    return _printable(", ".join(parts))
+
+
+def _caption(axes: "Axes", name: str, small_print: str) -> None:
+    """Write the name on the left and the small print on the right; one above the other where the page is narrow."""
+    figure: Any = axes.figure
+    small = axes.set_title(small_print, loc="right", fontsize=7, color="#666666", parse_math=False)
+    title = axes.set_title("", loc="left", fontsize=10, color=INK, parse_math=False)
+    figure.draw_without_rendering()  # what is left for the name, the layout says
+    left, right, margin = axes.bbox.x0, axes.bbox.x1, figure.dpi * _TITLE_GAP_INCHES
+    room = right - left - margin - small.get_window_extent().width
+    if _shorten(title, name, room) >= min(len(name), _NAME_LETTERS):
+        return
+    title.set_x((margin - left) / axes.bbox.width)  # from the left side of the page
+    _shorten(small, small_print, right - margin)
+    _shorten(title, name, figure.bbox.width - 2 * margin)
+    title.set_text(f"{title.get_text()}\n ")
+
+
+def _settle(figure: "Figure") -> None:
+    """Lay the axes out for good, rounded: the layout's last decimals are not the same each time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position().bounds, 6).tolist())
+
+
+def _shorten(text: "Text", words: str, width: float) -> int:
+    """Set words, cut in the middle to fit a width in dots, and return how many of their letters are left."""
+    for letters in range(len(words), 0, -1):
+        head = -(-letters // 2)
+        text.set_text(words if letters == len(words) else f"{words[:head]}…{words[len(words) - letters + head :]}")
+        if text.get_window_extent().width <= width:
+            return letters
+    return 0
+
+
+def _printable(text: str) -> str:
+    """Return text on one line, with escapes for the letters that the font lacks."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    glyphs = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(
+        letter if ord(letter) in glyphs else letter.encode("ascii", "backslashreplace").decode()
+        for letter in one_line(text)
+    )

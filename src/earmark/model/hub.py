@@ -196,7 +196,7 @@ class Hub:
         if precision not in get_args(Precision):
             raise OptionError(f"precision {precision!r} is not known; allowed: {', '.join(get_args(Precision))}")
         path = _existing_file(Path(path))
-        data = read_bytes(path)
+        data, given = read_bytes(path), None
         if path.suffix.lower() == ".tflite":
             known = self._made_from(data, precision)
             name = check_name(name or (known.name if known else path.stem))
@@ -205,11 +205,12 @@ class Hub:
             )
         else:
             name = check_name(name or read_card(path).name)
+            given = path.stem
         if not force and self.cache.has_model(name) and read_bytes(self.cache.model_path(name)) != data:
             raise OptionError(
                 f"the name {name!r} is taken by another installed model; give another name, or replace it with --force"
             )
-        self._install(name, data)
+        self._install(name, data, given=given)
         return self.status(name)
 
     def list_models(self) -> list[ModelStatus]:
@@ -304,11 +305,11 @@ class Hub:
         importer = self._importers[known.importer]
         return self._install(known.name, importer(source, precision=known.precision, name=known.name))
 
-    def _install(self, name: str, data: bytes) -> Path:
-        """Put a model into the cache once it proves to give what its card says."""
+    def _install(self, name: str, data: bytes, *, given: str | None = None) -> Path:
+        """Put a model into the cache once it proves to give what its card says; errors call it `given`, else `name`."""
         path = self.cache.model_path(name)
         with self.cache.workshop() as folder:
-            made = folder / path.name
+            made = folder / f"{given or name}.onnx"
             made.write_bytes(data)
             verify(made)
             _move(made, path)

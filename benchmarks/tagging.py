@@ -51,29 +51,37 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 def measure_files(bench: Bench, paths: Sequence[Path], what: str, goal: Goal) -> Iterator[Row]:
     """Yield the rows of one form of the clips."""
-    weights = bench.published_weights(MODEL)
     classifier = Classifier.load(MODEL, threads=CORES)
-    contestants = whole_jobs(classifier, weights, paths) | stages(classifier, paths)
-    best = {name: min(seconds) for name, seconds in alternate(contestants, bench.pick(ROUNDS, 1)).items()}
+    contestants = whole_jobs(classifier, bench.published_weights(MODEL), paths) | stages(classifier, paths)
     sound_seconds = len(paths) * CLIP_SECONDS
-    ours = Quantity(sound_seconds / best["earmark"], UNIT)
+    seconds = alternate(contestants, bench.pick(ROUNDS, 1))
+    costs = {name: min(runs) / sound_seconds for name, runs in seconds.items()}
     for peer, ways in PEERS.items():
-        speeds = {way: sound_seconds / best[way] for way in ways}
-        yield Row(
-            what=f"{what}: {len(paths)} clips",
-            ours=ours,
-            against=peer,
-            peer=Quantity(max(speeds.values()), UNIT),
-            goal=goal,
-            note="; ".join(f"{way}: {speed:,.0f} {UNIT}" for way, speed in speeds.items()) if len(speeds) > 1 else "",
-        )
-    yield Row(
-        what=f"{what}: share of the possible",
-        ours=ours,
+        yield compare(f"{what}: {len(paths)} clips", costs, peer, ways, goal)
+    yield share(f"{what}: share of the possible", costs)
+
+
+def compare(what: str, costs: dict[str, float], peer: str, ways: Sequence[str], goal: Goal) -> Row:
+    """Return earmark beside a peer in the faster of its ways; costs are seconds for a second of sound."""
+    return Row(
+        what=what,
+        ours=Quantity(1 / costs["earmark"], UNIT),
+        against=peer,
+        peer=Quantity(1 / min(costs[way] for way in ways), UNIT),
+        goal=goal,
+        note="; ".join(f"{way}: {1 / costs[way]:,.0f} {UNIT}" for way in ways) if len(ways) > 1 else "",
+    )
+
+
+def share(what: str, costs: dict[str, float]) -> Row:
+    """Return earmark beside what its stages allow."""
+    return Row(
+        what=what,
+        ours=Quantity(1 / costs["earmark"], UNIT),
         against="what two busy cores allow",
-        peer=Quantity(CORES * sound_seconds / sum(best[name] for name in STAGES), UNIT),
+        peer=Quantity(CORES / sum(costs[stage] for stage in STAGES), UNIT),
         goal=Goal(0.9, "ratio"),
-        note=", ".join(f"{name} {1000 * best[name] / sound_seconds:.3f}" for name in STAGES)
+        note=", ".join(f"{stage} {1000 * costs[stage]:.3f}" for stage in STAGES)
         + " ms for a second of sound on one core",
     )
 

@@ -56,7 +56,7 @@ def test_the_cheap_benchmarks_give_finite_numbers(
     assert list(report["groups"]) == [title(group(name)) for name in names]
     rows = [row for rows in report["groups"].values() for row in rows]
     values = [row[side]["value"] for row in rows for side in ("ours", "peer") if row[side]]
-    assert len(rows) == 6 + 2 + 8
+    assert len(rows) == 6 + 4 + 8
     assert all(math.isfinite(value) and value >= 0 for value in values)
     by_name = {row["what"]: row for row in rows}
     assert by_name["yamnet: mean score difference"]["reached"], "this one is no matter of time"

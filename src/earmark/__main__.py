@@ -1,6 +1,7 @@
 """The ``earmark`` command, and ``python -m earmark``, which is the same."""
 
 import os
+import signal
 import sys
 
 INTERRUPTED = 130
@@ -16,6 +17,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("earmark: stopped", file=sys.stderr, flush=True)
         os._exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: the exit status shall tell how it went
 
 
 if __name__ == "__main__":

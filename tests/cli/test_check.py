@@ -31,7 +31,7 @@ def test_check_for_people(sounds: Path, tmp_path: Path, here: Here) -> None:
     done = here("check", "noise.wav", clipped)
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert lines[0].startswith("noise.wav  wav pcm_16  16000 Hz  mono  3.00 s  peak 0.4")
+    assert lines[0].startswith("noise.wav  wav pcm_16  16000 Hz  mono  3.00 s  peak -8.0 dB  mean -12.7 dB")
     assert lines[1] == "  nothing found"
     assert lines[3].startswith("  clipping: ")
     assert here("check", "noise.wav", clipped, "--strict").status == 1

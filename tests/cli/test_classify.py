@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,8 @@ def test_options_have_their_names_in_python(sounds: Path, tiny_model: Path, here
         (["noise.wav", "-o", "tags.xlsx"], "-o tags.xlsx does not tell by its suffix"),
         (["noise.wav", "forest/../noise.wav", "-o", "out/"], "the results of 2 recordings would all go to"),
         (["-", "-"], "standard input can be read only once"),
+        (["noise.wav", "--allow", ""], "an --allow or --deny is empty"),
+        (["noise.wav", "--deny", "Tone", "--deny", " , "], "an --allow or --deny is empty"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(
@@ -177,6 +180,18 @@ def test_a_folder_gets_a_file_for_each_recording(sounds: Path, tiny_model: Path,
     assert json.loads((out / "deep" / "c.json").read_text())["file"] == FOREST[2]
 
 
+def test_recordings_of_one_stem_keep_their_suffixes(
+    tiny_model: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("street.wav", "street.flac", "park.wav")
+    for name in names:
+        write_noise(tmp_path / name, 1.0)
+    assert here("classify", *names, "--model", tiny_model, "-o", "out/").status == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["park.txt", "street.flac.txt", "street.wav.txt"]
+    assert Path("out/street.flac.txt").read_text(encoding="utf-8").startswith("street.flac ")
+
+
 def test_no_name_is_no_file(sounds: Path, tiny_model: Path, tmp_path: Path, here: Here) -> None:
     done = here("classify", "", "--model", tiny_model, "-o", f"{tmp_path}/")
     assert done.status == 1
@@ -193,14 +208,34 @@ def test_what_cannot_be_written(sounds: Path, tiny_model: Path, tmp_path: Path, 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
 def test_a_full_disk_is_told(sounds: Path, tiny_model: Path) -> None:
-    for words in (["classify", "noise.wav", "--model", str(tiny_model)], ["models", "list"]):
+    model = ["--model", str(tiny_model)]
+    commands = (
+        ["classify", "noise.wav", *model],
+        ["check", "noise.wav"],
+        ["listen", "noise.wav", *model, "--on", "0"],
+        ["models", "list"],
+        ["--version"],
+        ["--help"],
+        ["classify", "--help"],
+    )
+    for words in commands:
         with Path("/dev/full").open("wb") as full:
             command = [*PROGRAM, *words]
             done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-        assert done.returncode == 1
-        assert done.stderr.startswith("earmark: ")
-        assert "No space left on device" in done.stderr
-        assert done.stderr.count("\n") == 1
+        told = (done.returncode, done.stderr)
+        assert told == (1, "earmark: cannot write to standard output: No space left on device\n"), words
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs bash")
+def test_a_standard_stream_that_is_closed(sounds: Path, tiny_model: Path) -> None:
+    command = f'"{sys.executable}" -m earmark classify noise.wav bad.wav --model "{tiny_model}" --json'
+    run = partial(subprocess.run, check=False, capture_output=True, text=True, timeout=60)
+    done = run(["bash", "-c", f"{command} >&-"])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "earmark: standard output is closed: send it to a file, or to /dev/null\n"
+    done = run(["bash", "-c", f"{command} 2>&-"])
+    assert done.returncode == 1
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == ["noise.wav", "bad.wav"]
 
 
 def test_a_reader_that_leaves_is_no_error(sounds: Path, tiny_model: Path) -> None:
@@ -237,6 +272,21 @@ def test_ctrl_c_is_one_line(sounds: Path, tiny_model: Path, tmp_path: Path) -> N
         assert process.stderr.read() == b"earmark: stopped\n"
         assert process.stdout.read() == b""
         assert process.wait(60) == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
+def test_ctrl_c_while_the_program_is_loaded(tmp_path: Path) -> None:
+    """A package that takes its time, in the place of the first one that the command line imports."""
+    (tmp_path / "typer.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [*PROGRAM, "verify"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == "earmark: stopped\n"
 
 
 def test_names_that_a_terminal_cannot_show(tiny_model: Path, tmp_path: Path) -> None:

@@ -71,3 +71,6 @@ def test_other_formats(sounds: Path, tiny_model: Path, here: Here) -> None:
     done = here("embed", "noise.wav", "--model", tiny_model, "-o", "x.hdf5")
     assert done.status == 2
     assert "-o x.hdf5 does not tell by its suffix" in done.complaints[0]
+    done = here("embed", "noise.wav", "--model", tiny_model, "--format", "npz", "-o", "x")
+    assert done.status == 2
+    assert "leave it out and give -o NAME.npz" in done.complaints[0]

@@ -52,11 +52,13 @@ def test_what_is_not_given_comes_from_the_card_or_the_file(
     ("text", "message"),
     [
         ('{"onn": 0.4}', "unknown key 'onn'"),
-        ('{"on": "high"}', "is not a decision rule in JSON"),
-        ('{"classes": []}', "is not a decision rule in JSON"),
-        ("[1]", "unknown key"),
-        ("7", "is not a decision rule in JSON"),
-        ("on = 0.4", "is not a decision rule in JSON"),
+        ('{"on": "high"}', ""),
+        ('{"off": true}', ""),
+        ('{"classes": []}', ""),
+        ('{"classes": {"/t/bird": {"on": 0.9}}}', ""),
+        ("[1]", ""),
+        ("7", ""),
+        ("on = 0.4", "is not JSON"),
         (None, "cannot be read"),
     ],
 )
@@ -71,12 +73,30 @@ def test_rule_files_that_are_none(
     (complaint,) = done.complaints
     assert f"--rule {path}" in complaint
     assert message in complaint
+    assert not any(word in complaint for word in ("argument", "attribute", "instance", "__init__", "NoneType", "'<"))
 
 
 def test_thresholds_that_contradict_each_other(sounds: Path, tiny_model: Path, here: Here) -> None:
-    done = here("events", "noise.wav", "--model", tiny_model, "--on", "0.2")
+    done = here("events", "noise.wav", "--model", tiny_model, "--on", "0.2", "--off", "0.4")
     assert done.status == 2
     assert "on=0.2, off=0.4" in done.complaints[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "thresholds"),
+    [
+        (("--on", "0.2"), (0.2, 0.2)),
+        (("--on", "0.5"), (0.5, 0.4)),
+        (("--off", "0.8"), (0.8, 0.8)),
+        (("--off", "0.1"), (0.6, 0.1)),
+    ],
+)
+def test_one_threshold_takes_the_other_along(
+    sounds: Path, tiny_model: Path, here: Here, words: tuple[str, ...], thresholds: tuple[float, float]
+) -> None:
+    (result,) = here("events", "noise.wav", "--model", tiny_model, "--json", *words).objects
+    rule = result["parameters"]["rule"]
+    assert (rule["on"], rule["off"]) == thresholds
 
 
 def test_formats_for_one_recording_need_a_folder_for_several(

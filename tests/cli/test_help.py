@@ -59,6 +59,7 @@ def test_the_program_itself(tmp_path: Path) -> None:
     helped = earmark("--help", cwd=tmp_path)
     assert (helped.status, helped.err) == (0, "")
     assert all(f"  {names[0]} " in helped.out for names in COMMANDS)
+    assert "..." not in helped.out.partition("Commands:")[2], "no command's first line is cut"
     alone = earmark(cwd=tmp_path)
     assert alone.status == 2
     assert "Commands:" in alone.out + alone.err

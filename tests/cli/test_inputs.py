@@ -52,6 +52,16 @@ def test_a_folder_inside_that_may_not_be_read(sounds: Path, monkeypatch: pytest.
     assert "may not be searched: Permission denied" in str(failure.error)
 
 
+def test_a_folder_that_may_not_be_read_is_told_once(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Any) -> Any:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    (failure,) = find_inputs(["forest"])
+    assert isinstance(failure, Failure)
+    assert "may not be searched: Permission denied" in str(failure.error)
+
+
 def test_a_terminal_gives_no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal:
         def isatty(self) -> bool:

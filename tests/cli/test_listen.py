@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 import soundfile
 
 from tests.cli.command import PROGRAM, Done, Here, earmark
-from tests.inference.test_hooks import Server, wait_until
+from tests.inference.test_hooks import Server, alive, wait_until
 from tests.inference.test_stream import restless
 
 RATE_HZ = 16_000
@@ -58,7 +59,7 @@ def sorted_events(events):
     return sorted(events, key=lambda event: (event["onset"], event["label"]))
 
 
-def check(done: Done, expected, *, seconds: float = 12.0) -> None:
+def check(done: Done, expected, *, seconds: float = 12.0, notes: bool = False) -> None:
     """Hold the JSON lines of a run against the events of the file."""
     assert (done.status, done.err) == (0, "")
     *lines, summary = done.objects
@@ -76,12 +77,14 @@ def check(done: Done, expected, *, seconds: float = 12.0) -> None:
         "lost_seconds": 0.0,
         "events": len(expected),
         "calls": calls,
+        "notes": summary["notes"],
     }
+    assert [note.partition(":")[0] for note in summary["notes"]] == ["clipping"] * notes
 
 
 def test_a_recording(street: Path, tiny_model: Path, expected) -> None:
     done = listen(street, tiny_model, street, "--json")
-    check(done, expected)
+    check(done, expected, notes=True)
     ends = [{k: v for k, v in line.items() if k != "kind"} for line in done.objects if line["kind"] == "close"]
     assert sorted_events(ends) == [{**e, "score": pytest.approx(e["score"], abs=1e-4)} for e in sorted_events(expected)]
 
@@ -98,7 +101,8 @@ def test_a_recording(street: Path, tiny_model: Path, expected) -> None:
     ids=" ".join,
 )
 def test_a_file_on_standard_input(street: Path, tiny_model: Path, expected, options: tuple[str, ...]) -> None:
-    check(listen(street, tiny_model, "-", "--json", stdin=converted(street, *options)), expected)
+    plain = options[:2] == ("-f", "wav") and "pcm_s24le" not in options  # samples straight from the pipe: no doctor
+    check(listen(street, tiny_model, "-", "--json", stdin=converted(street, *options)), expected, notes=not plain)
 
 
 def test_the_pipe_of_the_docs(street: Path, tiny_model: Path, expected) -> None:
@@ -129,7 +133,9 @@ def test_lines_for_people(street: Path, tiny_model: Path, expected) -> None:
     done = listen(street, tiny_model, street)
     lines = done.out.splitlines()
     assert done.status == 0
-    assert done.err == f"12.00 s heard by tiny, nothing lost; {len(expected)} events\n"
+    summary, note = done.err.splitlines()
+    assert summary == f"12.00 s heard by tiny, nothing lost; {len(expected)} events"
+    assert note.startswith("earmark: note: clipping: ")
     assert len(lines) == 2 * len(expected)
     event = sorted_events(expected)[0]
     assert f"{event['onset']:9.2f} s  begins  {event['label']}" in lines
@@ -144,6 +150,18 @@ def test_labels_and_duration(street: Path, tiny_model: Path, here: Here) -> None
     assert done.status == 0
     begin, end, summary = done.objects
     assert (begin["kind"], begin["label"], end["offset"], summary["seconds"]) == ("open", "Glöckchen", 2.5, 2.5)
+    assert summary["notes"] == [], "nobody asked for the rest"
+    one = here("listen", street, *words[:-1], "--duration", "2.5")
+    assert one.err == "2.50 s heard by tiny, nothing lost; 1 event\n"
+
+
+def test_a_recording_that_is_cut_off_is_told(street: Path, tiny_model: Path, here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "cut.wav"
+    path.write_bytes(street.read_bytes()[: 2 * 8 * RATE_HZ])
+    for words in ((path,), (path, "--realtime", "--duration", "20")):
+        done = here("listen", *words, "--model", tiny_model, "--json")
+        assert done.status == 0
+        assert any(note.startswith("truncated: ") for note in done.objects[-1]["notes"])
 
 
 def test_a_command_gets_each_event(street: Path, tiny_model: Path, expected, tmp_path: Path) -> None:
@@ -153,24 +171,43 @@ def test_a_command_gets_each_event(street: Path, tiny_model: Path, expected, tmp
     lines = [line.rpartition(" ") for line in log.read_text().splitlines()]
     told = [(json.loads(event), kind) for event, _, kind in lines]
     *changes, summary = done.objects
-    assert [event for event, _ in told] == changes
+    assert [without_time_and_place(event, str(street)) for event, _ in told] == changes
     assert all(event["kind"] == kind for event, kind in told)
     assert summary["calls"] == {"done": len(changes), "failed": 0, "dropped": 0, "left": 0}
     assert len(changes) == 2 * len(expected)
+
+
+def without_time_and_place(event: dict[str, object], source: str) -> dict[str, object]:
+    """Check the clock's time and the source of what an action got, and return the rest."""
+    told = datetime.fromisoformat(str(event["time"]))
+    assert told.utcoffset() == timedelta(0)
+    assert abs(told - datetime.now(UTC)) < timedelta(minutes=2)
+    assert event["source"] == source
+    return {key: value for key, value in event.items() if key not in ("time", "source")}
+
+
+def test_what_a_command_prints_is_shown(street: Path, tiny_model: Path, here: Here) -> None:
+    command = "sh -c 'echo hello from $EARMARK_EVENT_SOURCE at ${EARMARK_EVENT_TIME%T*}'"
+    done = here("listen", street, "--model", tiny_model, *ALWAYS, "--exec", command)
+    assert len(done.objects) == 3, "standard output is for events"
+    today = f"{datetime.now(UTC):%Y-%m-}"
+    hellos = [line for line in done.err.splitlines() if line.startswith(f"hello from {street} at {today}")]
+    assert len(hellos) == 2
 
 
 def test_a_webhook_gets_each_event(street: Path, tiny_model: Path) -> None:
     with Server(204).running() as server:
         done = listen(street, tiny_model, street, "--webhook", server.url, "--json")
     assert (done.status, done.err) == (0, "")
-    assert [event for _, _, event in server.got] == done.objects[:-1]
+    got = [without_time_and_place(event, str(street)) for _, _, event in server.got]
+    assert got == done.objects[:-1]
 
 
 def test_actions_that_fail_are_said_and_counted(street: Path, tiny_model: Path, expected) -> None:
     with Server(404).running() as server:
         done = listen(street, tiny_model, street, "--webhook", server.url, "--exec", "false")
     assert done.status == 0, "listening itself went well"
-    failures, about_address, about_command = done.err.splitlines()[-1], *sorted(done.err.splitlines()[:-1])[::-1]
+    failures, about_address, about_command = done.err.splitlines()[-2], *sorted(done.err.splitlines()[:-2])[::-1]
     assert about_command == "earmark: exec false: exit status 1"
     assert about_address.startswith("earmark: webhook 127.0.0.1:")
     assert about_address.endswith(": answered 404 Not Found")
@@ -261,6 +298,21 @@ def test_a_signal_ends_it_cleanly(street: Path, tiny_model: Path, number: int) -
     assert summary["lost_seconds"] == 0
 
 
+def test_a_signal_while_a_command_runs(street: Path, tiny_model: Path, tmp_path: Path) -> None:
+    command = f"sh -c 'echo $$ >> {tmp_path}/pids; sleep 30'"
+    running = Running("listen", street, "--realtime", "--model", tiny_model, *ALWAYS, "--exec", command)
+    assert wait_until((tmp_path / "pids").exists, 20)
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(1.5)
+    assert running.process.poll() is None, "it waits for the command"
+    running.process.send_signal(signal.SIGINT)
+    done = running.end()
+    assert done.status == 130
+    assert done.complaints == ["waiting for 2 calls (Ctrl-C again to stop)", "stopped"]
+    pid = int((tmp_path / "pids").read_text())
+    assert wait_until(lambda: not alive(pid)), "it does not outlive earmark"
+
+
 def _threads(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
@@ -314,7 +366,8 @@ def test_a_terminal_shows_the_last_frame(street: Path, tiny_model: Path) -> None
     assert " s   " in text
     assert " begins  " in text
     assert "earmark: exec false: exit status 1" in text
-    assert text.rstrip().splitlines()[-1].rpartition("\x1b")[2].partition("12.00 s heard")[1]
+    summary = next(line for line in text.splitlines() if "12.00 s heard" in line)
+    assert text.index("earmark: note: clipping") > text.index(summary)
 
 
 def _read(descriptor: int) -> bytes:

@@ -65,6 +65,14 @@ def test_info(tiny_model: Path, cache: Path, tmp_path: Path, here: Here) -> None
     assert "nearest: yamnet" in unknown.complaints[0]
 
 
+def test_an_import_that_fails_names_the_file_given(cache: Path, tiny_model: Path, tmp_path: Path, here: Here) -> None:
+    changed = tmp_path / "changed.onnx"
+    changed.write_bytes(changed_weight(tiny_model.read_bytes()))
+    done = here("models", "import", changed, "--name", "mine")
+    assert done.status == 1
+    assert done.complaints[0].startswith("changed.onnx fails its own test")
+
+
 def test_verify_one_good_and_two_bad(tiny_model: Path, tmp_path: Path) -> None:
     changed = tmp_path / "changed.onnx"
     changed.write_bytes(changed_weight(tiny_model.read_bytes()))

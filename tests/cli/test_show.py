@@ -46,6 +46,18 @@ def test_notes_are_said(tiny_model: Path, tmp_path: Path, here: Here) -> None:
     assert any("note: too-short:" in line for line in done.complaints)
 
 
+def test_standard_input(street: Path, tiny_model: Path, tmp_path: Path) -> None:
+    command = ("show", "-", "-o", "street.svg", "--model", tiny_model)
+    done = earmark(*command, cwd=tmp_path, stdin=street.read_bytes())
+    assert (done.status, done.out, done.err) == (0, "", "")
+    assert "<!-- &lt;stdin&gt; -->" in (tmp_path / "street.svg").read_text(encoding="utf-8")
+    nothing = earmark(*command, cwd=tmp_path)
+    assert (nothing.status, nothing.complaints) == (
+        1,
+        ["<stdin> is empty (0 bytes): record, copy or download it again."],
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [

@@ -47,12 +47,14 @@ def test_command_gets_the_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "import json, os, sys\n"
         "environment = {k: v for k, v in os.environ.items() if k.startswith('EARMARK_EVENT_')}\n"
         "json.dump([sys.argv[1:], json.load(sys.stdin), environment], open('told.json', 'w'))\n"
-        "print('this is not shown')\n"
+        "print('the lamp is on')\n"
     )
-    hook = CommandHook(f"\"{sys.executable}\" program.py 'two words' $HOME ';'")
+    said: list[str] = []
+    hook = CommandHook(f"\"{sys.executable}\" program.py 'two words' $HOME ';'", show=said.append)
     assert hook.name == f"exec {sys.executable}"
     monkeypatch.chdir(tmp_path)
     assert hook.run(CALL) is None
+    assert said == [f"the lamp is on{os.linesep}"]
     arguments, told, environment = json.loads(Path("told.json").read_text())
     assert arguments == ["two words", "$HOME", ";"], "there is no shell"
     assert told == CALL
@@ -294,6 +296,7 @@ def test_the_end_waits_for_what_is_queued() -> None:
     runner = HookRunner([hook], print)
     for call in number(5):
         runner.submit(call)
+    assert runner.wait(0.05) == 5
     threading.Timer(0.1, hold.set).start()
     assert runner.finish(timeout_seconds=10) == HookCounts(done=5)
 

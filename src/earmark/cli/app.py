@@ -41,7 +41,7 @@ def _ended_in_one_line() -> Iterator[None]:
         complain(str(error))
         raise typer.Exit(exit_status(error)) from error
     except KeyboardInterrupt:
-        complain("stopped")
+        print("earmark: stopped", file=sys.stderr)  # `complain` would import NumPy, perhaps half imported now
         _leave(INTERRUPTED)
     except BrokenPipeError:  # who reads has seen enough, as `head` has
         _leave(0)

@@ -3,7 +3,11 @@
 A clip is the mean and the maximum over time of its frames' embeddings, 2,048 numbers. For each of the five folds a
 logistic regression is trained on the other four. Its strength, and whether the numbers are standardised first, is
 chosen among six pairs by cross-validation over those four folds alone, one of them left out in turn; the fold that is
-tested takes no part in any choice. The accuracy is the mean over the five folds.
+tested takes no part in the choice among the pairs. The accuracy is the mean over the five folds.
+
+The six pairs themselves were drawn up after the official folds had been looked at, so the figures lean to the hopeful
+side: with standardised numbers alone the same procedure gave 96.25 and 97.25 % on ESC-10, 86.4 and 86.4 % on ESC-50,
+for yamnet and yamnet-int8. Not standardising was then chosen by the inner folds in all twenty fits.
 """
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from earmark.errors import AudioNotFoundError, LabelError
 from earmark.inference.classifier import Classifier
 from earmark.inference.overview import FLOOR_DB, MOST_COLUMNS, Columns, overview
-from earmark.model.card import DecisionRule
+from earmark.model.card import ClassRule, DecisionRule
 from tests.inference.test_stream import RULE, restless
 
 RATE_HZ = 16_000
@@ -116,6 +116,14 @@ def test_labels_are_chosen(classifier: Classifier) -> None:
     view = overview(classifier, (sound, RATE_HZ), allow=["tone", "*hiss"], deny=["Tone"])
     assert [label.name for label in view.labels] == ["Noise, hiss"]
     assert view.scores.shape[1] == 1
+
+
+def test_a_rule_may_name_labels(classifier: Classifier) -> None:
+    sound = restless(4 * RATE_HZ, RATE_HZ)
+    by_name = DecisionRule(on=1.0, off=1.0, classes={"tone": ClassRule(0.0, 0.0)})
+    view = overview(classifier, (sound, RATE_HZ), rule=by_name)
+    assert {event.label for event in view.result.events} == {"Tone"}
+    assert view.result.events == classifier.events((sound, RATE_HZ), rule=by_name).events
 
 
 def test_silence_and_the_shortest_sound(classifier: Classifier) -> None:

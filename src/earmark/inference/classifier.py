@@ -276,7 +276,8 @@ class Classifier:
             raise OptionError(f"threshold={threshold:g} is not allowed: a score lies in 0 to 1")
         if top_k < 0 or aggregate not in ("mean", "max"):
             raise OptionError(f"top_k={top_k}, aggregate={aggregate!r}: top_k is 0 or more, aggregate 'mean' or 'max'")
-        rule_by_id(rule or self.card.decision, self.card.labels)
+        if rule is not None:  # the card's own was checked when the card was read
+            rule_by_id(rule, self.card.labels)
         return select_labels(self.card.labels, allow, deny)
 
     def _check_embeddings(self) -> None:

@@ -12,7 +12,7 @@ from earmark.audio.decode import Source, open_audio
 from earmark.features.logmel import LogMel
 from earmark.inference.classifier import Classifier
 from earmark.inference.events import EventChange, EventTracker, closed_events
-from earmark.inference.labels import select_labels
+from earmark.inference.labels import rule_by_id, select_labels
 from earmark.inference.results import Event, EventsResult
 from earmark.inference.scan import Scan
 from earmark.inference.timeline import frame_edges
@@ -95,7 +95,7 @@ def overview(
     """
     chosen = select_labels(classifier.card.labels, allow, deny)
     labels = tuple(classifier.card.labels[index] for index in chosen)
-    rule = rule or classifier.card.decision
+    rule = rule_by_id(rule or classifier.card.decision, classifier.card.labels)
     scan = Scan(classifier.backend, source, threads=classifier.threads, start=start, end=end)
     peaks, events = _scored(scan, EventTracker(rule, labels, classifier.card.frame_hop_seconds), chosen)
     sound = _sound(source, classifier.card.sample_rate, start, end)

@@ -13,13 +13,20 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$python" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench docs reference clean help
+.PHONY: demo test test-timm check bench bench-finetune bench-scratch bench-instruments docs reference clean help
 
 demo: $(READY) ## Label sound that the demo makes itself; writes demo/demo.png
 	$(BIN)/earmark demo
 
 test: $(READY) ## Run the tests
 	$(BIN)/pytest -n $(PYTEST_WORKERS)
+
+test-timm: $(READY) ## Run the tests of the extra timm, whose torchvision has no build for this torch, apart from the others
+	test -d $(VENV)/timm || $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/timm \
+		huggingface_hub safetensors pyyaml pillow
+	test -d $(VENV)/timm/timm || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--target $(VENV)/timm timm torchvision
+	PYTHONPATH=$(VENV)/timm $(BIN)/pytest tests/training/test_timm.py
 
 check: $(READY) ## Lint, format, types, command reference, docs
 	$(BIN)/ruff check .
@@ -30,6 +37,13 @@ check: $(READY) ## Lint, format, types, command reference, docs
 
 bench: $(READY) ## Measure speed and accuracy beside the alternatives
 	$(BIN)/python -m benchmarks
+
+# FOLDS=1,2 does some folds; those that are done stay in build/benchmarks.
+bench-finetune: ## Measure fine-tuning on ESC-50: an hour
+bench-scratch: ## Measure networks from scratch on ESC-50: hours
+bench-instruments: ## Measure every recipe on ten instruments: an hour
+bench-finetune bench-scratch bench-instruments: bench-%: $(READY)
+	$(BIN)/python -m benchmarks $* --folds "$(FOLDS)" --write-docs docs/guide/accuracy.md
 
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict --quiet
@@ -42,7 +56,7 @@ clean: ## Remove everything that make made
 	find src tests benchmarks docs examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(NEW_ENOUGH)' || { \

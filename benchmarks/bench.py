@@ -13,6 +13,7 @@ from benchmarks.corpus import Clip, read_esc50
 from earmark.model.hub import default_hub
 
 MODELS = ("yamnet", "yamnet-int8")
+KEPT_SCORES = Path(__file__).parents[1] / "build" / "benchmarks"
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,14 @@ class Bench:
         For files made on the way.
     quick : bool
         Whether to take little data and few repeats: to see that it runs, not to measure.
+    folds : tuple of str
+        Which folds the long benchmarks do; none for all.
     """
 
     shared: Path
     folder: Path
     quick: bool = False
+    folds: tuple[str, ...] = ()
 
     @cached_property
     def esc50(self) -> list[Clip]:
@@ -43,6 +47,11 @@ class Bench:
     def esc10(self) -> list[Clip]:
         """The clips of ESC-10."""
         return [clip for clip in self.esc50 if clip.esc10]
+
+    @property
+    def scores(self) -> Path:
+        """Folder where out-of-fold scores stay after the run; those of a quick run do not."""
+        return self.folder / "scores" if self.quick else KEPT_SCORES
 
     def pick(self, full: int, quick: int) -> int:
         """Return how many to take."""
@@ -63,7 +72,7 @@ def _few_of_each(clips: list[Clip]) -> list[Clip]:
 
 
 @contextmanager
-def open_bench(*, quick: bool = False) -> Iterator[Bench]:
+def open_bench(*, quick: bool = False, folds: tuple[str, ...] = ()) -> Iterator[Bench]:
     """Open a bench in a temporary folder, with the models made from the published weights, and clean up afterwards.
 
     Raises
@@ -73,7 +82,7 @@ def open_bench(*, quick: bool = False) -> Iterator[Bench]:
     """
     before = os.environ.get("EARMARK_CACHE")
     with TemporaryDirectory(prefix="earmark-bench-") as temporary:
-        bench = Bench(find_shared(), Path(temporary), quick)
+        bench = Bench(find_shared(), Path(temporary), quick, folds)
         os.environ["EARMARK_CACHE"] = str(bench.folder / "cache")  # for the commands too
         try:
             install_models(bench)

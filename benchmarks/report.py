@@ -1,9 +1,8 @@
 """The table of figures, for a terminal, a page and a program."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +11,6 @@ from rich.table import Table
 from benchmarks.machine import describe_machine
 from benchmarks.row import Row
 
-BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 COLUMNS = ("", "earmark", "against", "its figure", "ratio", "to reach", "reached")
 _REACHED = {True: "yes", False: "no", None: ""}
 
@@ -38,6 +36,10 @@ class Report:
         """Return when and on what the figures were measured, as one sentence."""
         short = " A quick run on little data: the figures mean little." if self.quick else ""
         return f"Measured on {self.day}: {', '.join(f'{key} {value}' for key, value in self.machine.items())}.{short}"
+
+    def only(self, titles: Iterable[str]) -> "Report":
+        """Return the report of some groups."""
+        return replace(self, groups={title: self.groups[title] for title in titles})
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready data."""
@@ -67,22 +69,6 @@ class Report:
 
     def _noted(self) -> Iterator[tuple[str, Row]]:
         return ((title, row) for title, rows in self.groups.items() for row in rows if row.note)
-
-
-def write_between_markers(page: Path, text: str) -> None:
-    """Put `text` between the two markers of a page, or at the end of one that has none.
-
-    Raises
-    ------
-    ValueError
-        If one marker stands there without the other.
-    """
-    old = page.read_text(encoding="utf-8") if page.exists() else ""
-    if (BEGIN in old) != (END in old):
-        raise ValueError(f"{page} has one of the markers {BEGIN} and {END}; put both there, or none")
-    before, found, rest = old.partition(BEGIN)
-    after = rest.partition(END)[2] if found else "\n"
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def _row_dict(row: Row) -> dict[str, Any]:

@@ -15,6 +15,10 @@ PAGE = Path(__file__).parent / "reference" / "commands.md"
 NOT_RUN = {
     "earmark listen": "<!-- not run: needs a microphone -->\n",
     "earmark models pull": "<!-- not run: needs a network -->\n",
+    "earmark train": "<!-- not run: trains a network for minutes -->\n",
+    "earmark crossval": "<!-- not run: trains many models; the tutorial runs it -->\n",
+    "earmark calibrate": "<!-- not run: needs the model that train makes; the tutorial runs it -->\n",
+    "earmark ensemble": "<!-- not run: needs models of one's own; the tutorial runs it -->\n",
 }
 """What keeps tests/test_docs.py from running a command's examples."""
 

@@ -3,23 +3,43 @@
 import json
 import math
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from benchmarks.__main__ import GROUPS, group, main, title
+from benchmarks import outoffold
+from benchmarks.__main__ import GROUPS, LONG_GROUPS, main, names_for, title
 from benchmarks.bench import Bench
 from benchmarks.corpus import RATE_HZ, Clip, make_long_file, make_oggs, read_esc50
 from benchmarks.embeddings import fold_accuracies
 from benchmarks.fidelity import agreement
+from benchmarks.heads import accuracy as accuracy_of_command
+from benchmarks.manifests import few, of_folds, where
+from benchmarks.outoffold import Folds, FoldScores, accuracy, mean_of, out_of_fold
+from benchmarks.page import blocks, fill
 from benchmarks.peers import SideBySide
-from benchmarks.report import BEGIN, END, Report, write_between_markers
+from benchmarks.report import Report
 from benchmarks.row import Goal, Quantity, Row
+from benchmarks.scratch import gain_rows, slowest_row
+from benchmarks.soundscapes import (
+    APART_SECONDS,
+    LONGEST_SECONDS,
+    NOISES,
+    SCENE_SECONDS,
+    SNR_DB,
+    longest_sound,
+    make_scene,
+    noise,
+)
 from benchmarks.tagging import stages, tag_all
 from benchmarks.timing import alternate, meter
 from joblib import parallel_config
 
+from earmark.data.manifest import Clip as LabelledClip
+from earmark.data.manifest import Manifest
+from earmark.evaluation.outcome import Outcome, summarise
 from earmark.inference.classifier import Classifier
 
 SPEED = Row(
@@ -53,7 +73,7 @@ def test_the_cheap_benchmarks_give_finite_numbers(
     names = ("import", "frontend", "live")
     assert main([*names, "--quick", "--json", str(tmp_path / "figures.json")]) == 0
     report = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    assert list(report["groups"]) == [title(group(name)) for name in names]
+    assert list(report["groups"]) == [title(name) for name in names]
     rows = [row for rows in report["groups"].values() for row in rows]
     values = [row[side]["value"] for row in rows for side in ("ours", "peer") if row[side]]
     assert len(rows) == 6 + 4 + 8
@@ -92,14 +112,14 @@ def test_a_benchmark_that_breaks_does_not_stop_the_others(
 def test_every_benchmark_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(GROUPS)
+    assert [line.split()[0] for line in lines] == [*GROUPS, *LONG_GROUPS]
     assert all(len(line.split()) > 2 for line in lines)
 
 
-@pytest.mark.parametrize("arguments", [["--quick"], ["import"]])
-def test_only_a_full_run_is_published(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("arguments", [["--quick"], ["import"], ["heads", "--quick"]])
+def test_only_whole_blocks_are_published(arguments: list[str], page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main([*arguments, "--write-docs", str(tmp_path / "speed.md")])
+        main([*arguments, "--write-docs", str(page)])
     assert "--write-docs publishes figures" in capsys.readouterr().err
 
 
@@ -111,20 +131,54 @@ def test_rows_know_whether_the_goal_was_reached() -> None:
     assert str(Quantity(0.00041234, "")) == "0.0004123"
 
 
-def test_the_page_gets_the_table_between_its_markers(tmp_path: Path) -> None:
-    page = tmp_path / "speed.md"
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """Return a page with two blocks."""
+    path = tmp_path / "page.md"
+    path.write_text(
+        "before\n<!-- benchmarks:begin import live -->\nold\n<!-- benchmarks:end -->\nbetween\n"
+        "<!-- benchmarks:begin heads -->\nolder\n<!-- benchmarks:end -->\nafter\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_a_page_says_what_it_shows(page: Path) -> None:
+    assert blocks(page) == [["import", "live"], ["heads"]]
+    assert names_for(page, []) == ["import", "live", "heads"]
+    assert names_for(page, ["heads"]) == ["heads"]
+    assert names_for(page, ["import"]) == []
+    assert blocks(page.with_name("none.md")) == []
+
+
+@pytest.mark.parametrize("name", ["speed", "accuracy"])
+def test_the_pages_of_the_docs_show_benchmarks_that_exist(name: str) -> None:
+    shown = blocks(Path(__file__).parents[1] / "docs" / "guide" / f"{name}.md")
+    assert shown
+    assert {benchmark for block in shown for benchmark in block} <= {*GROUPS, *LONG_GROUPS}
+
+
+def test_the_page_gets_the_tables_of_what_is_done(page: Path) -> None:
     report = Report(groups={"One": [SPEED], "Two": [MEMORY]})
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    write_between_markers(page, report.to_markdown())
+    fill(page, {"heads", "import"}, lambda names: f"{names}\n{report.only(['One']).to_markdown()}")
     text = page.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{BEGIN}\nMeasured on {report.day}: ")
-    assert text.endswith(f"- One, speed: why\n{END}\nafter\n")
-    assert "old" not in text
+    assert text.startswith("before\n<!-- benchmarks:begin import live -->\nold\n<!-- benchmarks:end -->\nbetween\n")
+    assert f"<!-- benchmarks:begin heads -->\n\n['heads']\nMeasured on {report.day}: " in text
+    assert text.endswith("- One, speed: why\n\n<!-- benchmarks:end -->\nafter\n")
+    assert "older" not in text
     assert "| speed | 1,500 × | peer | 500 × | 3× | ≥ 2× | yes |" in text
-    assert "| memory | 410.2 MB |  |  |  | ≤ 400 MB | no |" in text
-    page.write_text(BEGIN, encoding="utf-8")
+    assert "| memory | 410.2 MB |  |  |  | ≤ 400 MB | no |" in report.to_markdown()
+    assert "memory" not in text
+
+
+@pytest.mark.parametrize(
+    "text", ["<!-- benchmarks:begin heads -->", "<!-- benchmarks:begin -->\n<!-- benchmarks:end -->"]
+)
+def test_a_marker_alone_or_without_names_is_refused(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="put both there"):
-        write_between_markers(page, "")
+        blocks(page)
 
 
 def test_contestants_run_in_turn() -> None:
@@ -171,3 +225,152 @@ def test_the_long_file_is_as_long_as_asked(few_clips: Path, tmp_path: Path) -> N
     assert (len(samples), rate_hz) == (round(61.5 * RATE_HZ), RATE_HZ)
     twelve_clips = sum(len(clip.waveform()) for clip in [*clips, *clips[:2]])
     np.testing.assert_array_equal(samples[twelve_clips:], clips[2].waveform()[: len(samples) - twelve_clips])
+
+
+def _tone(seconds: float, hz: float = 440.0) -> np.ndarray:
+    return np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ).astype(np.float32)
+
+
+def test_a_sound_is_its_longest_stretch_without_a_pause() -> None:
+    silence = np.zeros(RATE_HZ, np.float32)
+    short, long, tail = _tone(0.5), _tone(1.0), 0.001 * _tone(2.0)
+    found = longest_sound(np.concatenate([silence, short, silence, 0.5 * long, tail]))
+    assert found is not None
+    assert len(found) / RATE_HZ == pytest.approx(1.0, abs=0.04)
+    assert np.abs(found).max() == pytest.approx(0.5, abs=1e-3)
+    assert longest_sound(silence) is None
+    assert longest_sound(np.concatenate([silence, _tone(0.1)])) is None
+
+
+def test_scenes_hold_events_at_the_times_that_they_say(rng: np.random.Generator) -> None:
+    sounds = [(name, _tone(seconds, 200.0 * (1 + index))) for index, (name, seconds) in enumerate(_LENGTHS.items())]
+    scenes = [make_scene(sounds, rng) for _ in range(40)]
+    assert {len(scene.events) for scene in scenes} == {1, 2, 3, 4}
+    assert {scene.noise for scene in scenes} == set(NOISES)
+    for scene in scenes:
+        assert scene.waveform.shape == (round(SCENE_SECONDS * RATE_HZ),)
+        assert np.abs(scene.waveform).max() <= 1.0
+        spans = scene.spans()
+        assert len({label for label, _, _ in spans}) == len(spans)
+        assert all(later[1] - former[2] >= APART_SECONDS - 1e-9 for former, later in pairwise(spans))
+        for label, onset, offset in spans:
+            assert offset - onset == pytest.approx(min(_LENGTHS[label], LONGEST_SECONDS))
+            assert 0.0 <= onset < offset <= SCENE_SECONDS
+
+
+_LENGTHS = {"a": 0.5, "b": 1.0, "c": 3.0, "d": 6.0, "e": 4.5}
+
+
+def test_events_are_as_loud_as_was_drawn(rng: np.random.Generator) -> None:
+    for _ in range(20):
+        scene = make_scene([("a", _tone(2.0))], rng)
+        begin, end = (round(edge * RATE_HZ) for edge in scene.spans()[0][1:])
+        power = np.square(scene.waveform, dtype=np.float64)
+        outside = np.concatenate([power[:begin], power[end:]]).mean()
+        snr_db = 10 * np.log10(max(power[begin:end].mean() - outside, outside / 10) / outside)
+        assert SNR_DB[0] - 4 <= snr_db <= SNR_DB[1] + 4  # brown noise is not equally loud everywhere
+
+
+def test_the_same_seed_makes_the_same_scene() -> None:
+    first, second = (make_scene([("a", _tone(2.0)), ("b", _tone(1.0))], np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(first.waveform, second.waveform)
+    assert first.events == second.events
+
+
+@pytest.mark.parametrize(("colour", "fall_db"), [("white", 0.0), ("pink", 3.0), ("brown", 6.0)])
+def test_noise_falls_so_much_an_octave(colour: str, fall_db: float, rng: np.random.Generator) -> None:
+    power = np.abs(np.fft.rfft(noise(NOISES[colour], 10 * RATE_HZ, rng))) ** 2
+    octaves = [power[10 * hz : 20 * hz].mean() for hz in (250, 500, 1000, 2000)]
+    np.testing.assert_allclose(np.diff(10 * np.log10(octaves)), -fall_db, atol=0.5)
+
+
+def _manifest(folds: int = 3) -> Manifest:
+    clips = [
+        LabelledClip(Path(f"{label}-{fold}-{take}.wav"), (label,), fold=str(fold + 1), group=f"{label}{fold}{take}")
+        for label in "ab"
+        for fold in range(folds)
+        for take in range(2)
+    ]
+    return Manifest.of(clips, source="made", layout="csv")
+
+
+def test_manifests_are_cut_down() -> None:
+    assert len(few(_manifest(), classes=1, each=1)) == 3
+    assert few(_manifest(), classes=1).labels == ("a",)
+    assert {clip.fold for clip in of_folds(_manifest(), ["2", "3"]).clips} == {"2", "3"}
+    assert where(_manifest(), lambda clip: clip.labels == ("b",)).labels == ("b",)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Put something quick in the place of cross-validation; return the folds that it was asked for, as they come."""
+    asked: list[str] = []
+
+    def crossval(manifest: Manifest, *, recipe: str, only: tuple[str, ...], **options: object) -> Outcome:
+        asked.extend(f"{recipe} {fold}" for fold in only)
+        tested = of_folds(manifest, only)
+        scores = 0.2 + 0.6 * tested.targets()
+        if recipe == "wave":
+            scores[0] = 1 - scores[0]
+        return summarise(
+            labels=tested.labels,
+            task="single-label",
+            targets=tested.targets(),
+            scores=scores,
+            model=recipe,
+            clips=tuple(str(clip.path) for clip in tested.clips),
+        )
+
+    monkeypatch.setattr(outoffold, "crossval", crossval)
+    return asked
+
+
+def test_folds_that_are_done_are_not_done_again(trained: list[str], tmp_path: Path) -> None:
+    first = out_of_fold(Bench(tmp_path, tmp_path, quick=True, folds=("2",)), "made", _manifest(), "cnn")
+    assert (first.told()[:25], trained) == ("1 of 3 folds, 2: 100.00; ", ["cnn 2"])
+    bench = Bench(tmp_path, tmp_path, quick=True)
+    every = out_of_fold(bench, "made", _manifest(), "cnn")
+    assert trained == ["cnn 2", "cnn 1", "cnn 3"]
+    assert [part.fold for part in every.parts] == ["1", "2", "3"]
+    assert every.outcome().metrics.clips == 12
+    out_of_fold(bench, "made", _manifest(), "cnn", epochs=7)
+    assert len(trained) == 6, "other settings are another training"
+    with pytest.raises(ValueError, match="its folds are 1, 2, 3"):
+        out_of_fold(Bench(tmp_path, tmp_path, quick=True, folds=("9",)), "made", _manifest(), "cnn")
+
+
+def test_ensembles_combine_the_folds_that_both_have(trained: list[str], tmp_path: Path) -> None:
+    cnn = out_of_fold(Bench(tmp_path, tmp_path, quick=True), "made", _manifest(), "cnn")
+    wave = out_of_fold(Bench(tmp_path, tmp_path, quick=True, folds=("1", "3")), "made", _manifest(), "wave")
+    assert (accuracy(cnn), accuracy(wave)) == (100.0, 75.0)
+    both = mean_of([wave, cnn])
+    assert [part.fold for part in both.parts] == ["1", "3"]
+    np.testing.assert_allclose(both.parts[0].scores[0], [0.5, 0.5], atol=1e-6)
+    rows = list(gain_rows([cnn, wave]))
+    assert [row.what for row in rows][1] == "mean of cnn and wave: ESC-50, gain over the better one"
+    assert rows[0].against == "cnn alone"
+    assert rows[1].note == "cnn is the better one, 2 of 3 folds"
+    assert slowest_row(wave).goal is None
+    assert slowest_row(cnn).reached
+
+
+def test_a_training_that_was_interrupted_is_no_figure() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        outoffold._report("fold 1: stopped by Ctrl-C after 2 of 60 epochs")
+
+
+def test_kept_scores_come_back_as_they_were(tmp_path: Path, rng: np.random.Generator) -> None:
+    scores = rng.random((2, 3), np.float32)
+    part = FoldScores(fold="1", clips=("ä.wav", "b.wav"), targets=scores, scores=scores, seconds=1.5, day="2026-01-01")
+    part.write(tmp_path / "fold-1.npz")
+    again = FoldScores.read(tmp_path / "fold-1.npz")
+    assert (again.fold, again.clips, again.seconds, again.day) == ("1", ("ä.wav", "b.wav"), 1.5, "2026-01-01")
+    np.testing.assert_array_equal(again.scores, scores)
+    assert Folds(recipe="cnn", labels=("a", "b", "c"), parts=(again,), of=5).told().startswith("1 of 5 folds")
+
+
+def test_rows_of_the_command_say_which_folds_there_were() -> None:
+    outcome = {"spread": {"accuracy": {"mean": 0.875, "values": [0.85, 0.9]}}, "metrics": {"clips": 1200}}
+    row = accuracy_of_command("ESC-50", outcome, Goal(86.5))
+    assert (row.what, row.reached) == ("ESC-50: accuracy, mean of 2 folds", True)
+    assert row.note == "1,200 clips; folds 85.00, 90.00"

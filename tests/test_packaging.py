@@ -62,6 +62,7 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {"earmark/py.typed", "earmark/__main__.py", "earmark/model/weights/registry.json"} <= names
+    assert "earmark/evaluation/page.html" in names
     assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert {Path(name).parts[0] for name in names} == {"earmark", f"earmark-{PROJECT['version']}.dist-info"}
     assert wheel.stat().st_size < 1_000_000

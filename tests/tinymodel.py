@@ -1,5 +1,7 @@
 """A model small enough for every test: log-mel patches, a seeded random layer, five classes with awkward names."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 
@@ -7,8 +9,11 @@ from earmark.features.graph import add_logmel, add_padding
 from earmark.features.logmel import PRESETS
 from earmark.features.nodes import END, Nodes
 from earmark.model.card import DecisionRule, Label, ModelCard
+from earmark.model.modelfile import save
 
 SETTINGS = PRESETS["general"]
+FAMILIAR_BELOW = -6.5
+"""Mean log-mel at which the novelty of the novel model is one half."""
 PATCH_FRAMES, PATCH_HOP_FRAMES = 32, 16
 LENGTH, HOP = SETTINGS.samples_for(PATCH_FRAMES), PATCH_HOP_FRAMES * SETTINGS.hop_length
 
@@ -39,8 +44,8 @@ def tiny_card(**changes: object) -> ModelCard:
     return ModelCard(**(fields | changes))  # type: ignore[arg-type]
 
 
-def tiny_graph(rng: np.random.Generator) -> onnx.ModelProto:
-    """Return the tiny model's graph with random weights."""
+def tiny_graph(rng: np.random.Generator, *, novelty: bool = False) -> onnx.ModelProto:
+    """Return the tiny model's graph with random weights; with `novelty`, loud sound is what it does not know."""
     nodes = Nodes()
     logmel = add_logmel(nodes, add_padding(nodes, "waveform", LENGTH, HOP), SETTINGS)
     halves = nodes("Reshape", logmel, nodes.integers(0, -1, PATCH_HOP_FRAMES, SETTINGS.bands))
@@ -51,9 +56,20 @@ def tiny_graph(rng: np.random.Generator) -> onnx.ModelProto:
     frames = nodes("Sigmoid", logits, output="frames")
     nodes("ReduceMean", frames, nodes.integers(1), output="clip", keepdims=0)
     classes, size = len(LABELS), SETTINGS.bands
-    outputs = {
+    outputs: dict[str, list[object]] = {
         "clip": ["batch", classes],
         "frames": ["batch", "frames", classes],
         "embeddings": ["batch", "frames", size],
     }
+    if novelty:
+        loudness = nodes("ReduceMean", embeddings, nodes.integers(2), keepdims=0)
+        beyond = nodes("Sub", loudness, nodes.constant(FAMILIAR_BELOW, np.float32))
+        nodes("Sigmoid", beyond, output="novelty")
+        outputs["novelty"] = ["batch", "frames"]
     return nodes.model({"waveform": ["batch", "samples"]}, outputs)
+
+
+def save_novel_model(path: Path, **changes: object) -> Path:
+    """Save the tiny model with a novelty output: what is loud is none of its classes."""
+    graph = tiny_graph(np.random.default_rng(7), novelty=True)
+    return save(graph, tiny_card(**{"name": "novel", "novelty_threshold": 0.5, **changes}), path)

@@ -20,11 +20,20 @@ Catch `EarmarkError` to catch them all. Each message names the thing, its value,
     │   └── DeviceError              a device or a runtime that this machine does not have
     ├── DownloadError                a file that could not be fetched
     │   └── ChecksumError            a file that was fetched and is not the one expected
+    ├── DataError                    something is wrong with the labelled clips that were given
+    │   ├── ManifestError            a list of clips that cannot be read or understood
+    │   ├── TooFewClipsError         fewer than two classes, or two clips of a class
+    │   └── LeakError                one source on both sides of a split
+    ├── TrainingError                a training that cannot be done, or came to nothing
+    │   └── NetworkError             a network that is not known, or does not fit the data
     ├── OptionError                  an argument outside what is allowed
     │   └── LabelError               a label that the model does not have
     ├── OutputError                  a result that could not be written
     └── MissingExtraError            an optional dependency that is not installed
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "AudioError",
@@ -32,23 +41,30 @@ __all__ = [
     "AudioNotFoundError",
     "CardError",
     "ChecksumError",
+    "DataError",
     "DeviceError",
     "DownloadError",
     "EarmarkError",
     "EmptyAudioError",
     "LabelError",
+    "LeakError",
+    "ManifestError",
     "MicrophoneError",
     "MissingExtraError",
     "ModelError",
     "ModelFormatError",
     "ModelNotFoundError",
+    "NetworkError",
     "NoSoundTrackError",
     "NonFiniteSamplesError",
     "NotAudioError",
     "OptionError",
     "OutputError",
     "SampleRateError",
+    "TooFewClipsError",
+    "TrainingError",
     "VerificationError",
+    "needs_extra",
 ]
 
 
@@ -124,6 +140,30 @@ class ChecksumError(DownloadError):
     """A file that was fetched and is not the one expected."""
 
 
+class DataError(EarmarkError):
+    """Something is wrong with the labelled clips that were given."""
+
+
+class ManifestError(DataError):
+    """A list of clips that cannot be read or understood."""
+
+
+class TooFewClipsError(DataError):
+    """Fewer than two classes, or fewer than two clips of a class."""
+
+
+class LeakError(DataError):
+    """One source of sound on both sides of a split."""
+
+
+class TrainingError(EarmarkError):
+    """A training that cannot be done, or came to nothing."""
+
+
+class NetworkError(TrainingError):
+    """A network that is not known, or does not fit the data."""
+
+
 class OptionError(EarmarkError, ValueError):
     """An argument outside what is allowed."""
 
@@ -143,3 +183,25 @@ class MissingExtraError(EarmarkError, ImportError):
     def for_extra(cls, extra: str, package: str, purpose: str) -> "MissingExtraError":
         """Return the error for `package`, which `pip install 'earmark[extra]'` brings and `purpose` needs."""
         return cls(f"{purpose} needs {package}, which is not installed: pip install 'earmark[{extra}]'")
+
+
+_PACKAGES = {"sklearn": "scikit-learn"}
+"""Packages whose module has another name."""
+
+
+@contextmanager
+def needs_extra(extra: str, purpose: str) -> Iterator[None]:
+    """Turn a module that is not found into the error that says which extra brings it.
+
+    Raises
+    ------
+    MissingExtraError
+        If a package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "earmark"):
+            raise
+        raise MissingExtraError.for_extra(extra, _PACKAGES.get(package, package), purpose) from error

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from tests.cli.command import Here
+from tests.tinymodel import save_novel_model
 
 RATE_HZ = 16_000
 
@@ -39,6 +40,12 @@ def sounds(_gallery: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in a folder of recordings; nothing is written there."""
     monkeypatch.chdir(_gallery)
     return _gallery
+
+
+@pytest.fixture(scope="session")
+def novel_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of a model that tells unknown sound: what is loud."""
+    return save_novel_model(tmp_path_factory.mktemp("novel") / "novel.onnx")
 
 
 @pytest.fixture

@@ -95,7 +95,10 @@ def test_impossible_rules_are_refused(fields, message):
     ("change", "message"),
     [
         (lambda data: data.update(format=99), "format 99, this earmark reads 1"),
-        (lambda data: data.update(colour="red"), "unknown key 'colour' in the model card; allowed: calibrated"),
+        (
+            lambda data: data.update(colour="red"),
+            "unknown key 'colour' in the model card; allowed: background, calibrated",
+        ),
         (lambda data: data["decision"].update(mood=1), "unknown key 'mood' in the decision rule"),
         (lambda data: data.pop("labels"), "malformed: 'labels'"),
         (lambda data: data.pop("version"), "malformed: .*version"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from earmark.cli import check, classify, demo, listen, models, show
+from earmark.cli import calibrate, check, classify, data, demo, ensemble, evaluate, listen, models, show, train
 from earmark.cli.messages import INPUT_FAILED, INTERRUPTED, complain, exit_status
 from earmark.errors import EarmarkError
 
@@ -127,6 +127,38 @@ _add(
     app, show.show, "earmark show street.wav -o street.png", "earmark show street.wav --start 5 --end 15 -o street.pdf"
 )
 _add(app, check.check, "earmark check phone.wav", "earmark check recordings/ --strict --json")
+_add(
+    app,
+    train.train,
+    "earmark train clips/ -o birds.onnx",
+    "earmark train clips/ --recipe cnn --folder runs/birds -o birds.onnx",
+)
+_add(
+    app,
+    train.crossval,
+    "earmark crossval clips/ --report report.html",
+    "earmark crossval clips/ --recipe head --head svm-rbf --scores scores.parquet",
+)
+_add(app, data.data, "earmark data clips/", "earmark data clips/ --json > clips.json")
+_add(
+    app,
+    evaluate.evaluate,
+    "earmark evaluate my-model.onnx clips/ --report report.html",
+    "earmark evaluate yamnet street.csv --collar 1 --json > figures.json",
+)
+
+_add(
+    app,
+    calibrate.calibrate,
+    "earmark calibrate birds.onnx clips/ -o calibrated.onnx",
+    "earmark calibrate birds.onnx clips/ -o calibrated.onnx --precision 0.9",
+)
+_add(
+    app,
+    ensemble.ensemble,
+    "earmark ensemble a.onnx b.onnx -o both.onnx",
+    "earmark ensemble a.onnx b.onnx -o both.onnx --method fitted --data clips/",
+)
 
 models_app = _group()
 app.add_typer(

@@ -7,7 +7,7 @@ from typer import Option
 from earmark.cli import options
 from earmark.cli.batch import ask
 from earmark.cli.inputs import find_inputs
-from earmark.cli.options import label_entries
+from earmark.cli.options import label_entries, score_or_card
 from earmark.cli.rule import decision_rule
 
 if TYPE_CHECKING:
@@ -22,8 +22,14 @@ def classify(
         int, Option("--top-k", min=0, metavar="N", help="At most so many labels of each recording; 0 for all.")
     ] = 5,
     threshold: Annotated[
-        float, Option("--threshold", min=0.0, max=1.0, metavar="SCORE", help="Only labels that score this or more.")
-    ] = 0.0,
+        str | None,
+        Option(
+            "--threshold",
+            metavar="SCORE|card",
+            help="Only labels that score this or more; card: as much as the model's card asks of each. By default card "
+            "where the card has such thresholds of a calibrated multi-label model, else 0.",
+        ),
+    ] = None,
     allow: options.Allow = None,
     deny: options.Deny = None,
     start: options.Start = 0.0,
@@ -32,6 +38,8 @@ def classify(
         Literal["mean", "max"],
         Option("--aggregate", help="How the segments of a long recording make one score: their mean, or the highest."),
     ] = "mean",
+    novelty: options.Novelty = "reject",
+    novelty_threshold: options.NoveltyThreshold = None,
     threads: options.Threads = None,
     device: options.Device = "cpu",
     form: options.Format = None,
@@ -46,6 +54,7 @@ def classify(
     from earmark.cli.output import choose_writer
     from earmark.inference.results import ClipResult
 
+    least = score_or_card(threshold)
     inputs = find_inputs(files)
     writer = choose_writer(ClipResult, inputs, output, form, as_json=as_json)
     classifier = _load(model, threads, device)
@@ -54,12 +63,14 @@ def classify(
         inputs,
         writer,
         top_k=top_k,
-        threshold=threshold,
+        threshold=least,
         allow=label_entries(allow, classifier.card),
         deny=label_entries(deny, classifier.card),
         start=start,
         end=end,
         aggregate=aggregate,
+        novelty=novelty,
+        novelty_threshold=novelty_threshold,
     )
 
 
@@ -77,6 +88,8 @@ def events(
     deny: options.Deny = None,
     start: options.Start = 0.0,
     end: options.End = None,
+    novelty: options.Novelty = "reject",
+    novelty_threshold: options.NoveltyThreshold = None,
     threads: options.Threads = None,
     device: options.Device = "cpu",
     form: options.EventFormat = None,
@@ -87,7 +100,7 @@ def events(
 
     An event has a label, an onset, an offset and the highest score in between. How scores become events is the
     decision rule in the model's card. The options change single numbers of it; a label for which the rule has
-    thresholds of its own keeps them.
+    thresholds of its own keeps them. Sound that the model finds unknown is an event of the label 'none of these'.
     """
     from earmark.cli.output import choose_writer
     from earmark.inference.results import EventsResult
@@ -112,6 +125,8 @@ def events(
         deny=label_entries(deny, classifier.card),
         start=start,
         end=end,
+        novelty=novelty,
+        novelty_threshold=novelty_threshold,
     )
 
 
@@ -129,7 +144,7 @@ def timeline(
     as_json: options.Json = False,
     output: options.Output = None,
 ) -> None:
-    """Give the score of every label at every moment of each recording.
+    """Give the score of every label at every moment.
 
     The table shows the highest of each frame; the other formats hold all.
     """

@@ -52,6 +52,8 @@ def listen(
     min_duration: options.MinDuration = None,
     merge_gap: options.MergeGap = None,
     rule: options.RuleFile = None,
+    novelty: options.Novelty = "reject",
+    novelty_threshold: options.NoveltyThreshold = None,
     commands: Annotated[
         list[str] | None,
         Option(
@@ -80,7 +82,6 @@ def listen(
     from earmark.cli.liveview import open_view
     from earmark.inference.classifier import Classifier
     from earmark.inference.hookrunner import HookRunner
-    from earmark.inference.labels import select_labels
     from earmark.inference.listening import Listening
 
     sound = LiveSource(source, device_name, rate, channels, pcm, realtime)
@@ -97,7 +98,15 @@ def listen(
         min_duration_seconds=min_duration,
         merge_gap_seconds=merge_gap,
     )
-    names = [card.labels[column].name for column in select_labels(card.labels, allowed, denied)]
+    open_stream = partial(
+        classifier.stream,
+        rule=wanted,
+        allow=allowed,
+        deny=denied,
+        novelty=novelty,
+        novelty_threshold=novelty_threshold,
+    )
+    names = [label.name for label in open_stream(card.sample_rate).labels]
     view = open_view(names, as_json=as_json)
 
     def tell(finding: "Finding") -> None:
@@ -106,7 +115,6 @@ def listen(
             listening.pause()
 
     with sound.open(card.sample_rate, tell) as blocks:
-        open_stream = partial(classifier.stream, rule=wanted, allow=allowed, deny=denied)
         listening = Listening(blocks, open_stream, live=sound.live, duration_seconds=duration)
         runner = HookRunner(hooks, complain)
         with view, _ended_by_signals(listening):

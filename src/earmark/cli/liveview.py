@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from earmark.cli.messages import complain
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from earmark.inference.events import EventChange
     from earmark.inference.hookrunner import HookCounts
     from earmark.inference.listening import Gap, Listening
@@ -134,22 +136,27 @@ class LiveView(View):
     def update(self, update: "StreamUpdate") -> None:
         """Show the events, then the last frame."""
         super().update(update)
-        if update.scores.size:
+        if len(update.scores):
             self._live.update(self._frame(update), refresh=True)
 
     def _frame(self, update: "StreamUpdate") -> Any:
         from rich.text import Text
 
         scores = update.scores[-1]
-        full, empty = ("#", ".") if self._console.options.ascii_only else ("█", "░")
         text = Text(f"{update.edges[-1]:8.2f} s", no_wrap=True, overflow="ellipsis")
+        if update.novelty is not None:
+            self._bar(text, "novelty", float(update.novelty[-1]), "magenta")
         for column in (-scores).argsort(kind="stable")[:_SHOWN_LABELS]:
             if scores[column] < _SHOWN_FROM:
                 break
-            cells = round(_BAR_CELLS * float(scores[column]))
-            text.append(f"   {self._labels[column]} ").append(full * cells, "cyan")
-            text.append(empty * (_BAR_CELLS - cells), "dim").append(f" {scores[column]:.2f}")
+            self._bar(text, self._labels[column], float(scores[column]), "cyan")
         return text
+
+    def _bar(self, text: "Text", name: str, score: float, colour: str) -> None:
+        full, empty = ("#", ".") if self._console.options.ascii_only else ("█", "░")
+        cells = round(_BAR_CELLS * score)
+        text.append(f"   {name} ").append(full * cells, colour)
+        text.append(empty * (_BAR_CELLS - cells), "dim").append(f" {score:.2f}")
 
     def _write(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)

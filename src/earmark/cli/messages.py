@@ -2,7 +2,10 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import typer
 
 from earmark.errors import EarmarkError, OptionError
 
@@ -37,3 +40,13 @@ def report_failures(failures: "list[Failure]", inputs: int) -> None:
         complain(message if failure.file in message else f"{failure.file}: {message}")
     if failures and inputs > 1:
         complain(f"{len(failures)} of {inputs} inputs failed")
+
+
+def end_with_failures(failures: Sequence[tuple[str, str]]) -> None:
+    """List the labelled clips that could not be read, and why; if there are any, end as a batch with failures does."""
+    for file, reason in failures:
+        complain(reason if file in reason else f"{file}: {reason}")
+    if failures:
+        many = "1 clip" if len(failures) == 1 else f"{len(failures):,} clips"
+        complain(f"{many} could not be read: left out")
+        raise typer.Exit(INPUT_FAILED)

@@ -8,6 +8,7 @@ from typer import Argument, Option
 from earmark.errors import OptionError
 
 if TYPE_CHECKING:
+    from earmark.inference.tagger import Threshold
     from earmark.model.card import ModelCard
 
 DEFAULT_MODEL = "yamnet"
@@ -43,6 +44,23 @@ Start = Annotated[
 ]
 End = Annotated[
     float | None, Option("--end", min=0.0, metavar=_SECONDS, help="Leave out what comes after; by default nothing.")
+]
+
+Novelty = Annotated[
+    Literal["reject", "ignore"],
+    Option(
+        "--novelty", help="Sound that the model finds unknown: answer 'none of these', or with its labels all the same."
+    ),
+]
+NoveltyThreshold = Annotated[
+    float | None,
+    Option(
+        "--novelty-threshold",
+        min=0.0,
+        max=1.0,
+        metavar=_SCORE,
+        help="Sound of this novelty or more is unknown; by default as the model's card says.",
+    ),
 ]
 
 On = Annotated[
@@ -113,3 +131,24 @@ def label_entries(given: Sequence[str] | None, card: "ModelCard") -> list[str]:
     if not all(entries):
         raise OptionError("an --allow or --deny is empty: give it a label, or leave the option out")
     return [entry for several in entries for entry in several]
+
+
+def score_or_card(text: str | None) -> "Threshold | None":
+    """Return what a --threshold stands for.
+
+    Raises
+    ------
+    OptionError
+        If it is neither a score in [0, 1] nor the word card.
+    """
+    if text is None:
+        return None
+    if text == "card":
+        return "card"
+    try:
+        score = float(text)
+    except ValueError:
+        score = -1.0
+    if not 0.0 <= score <= 1.0:
+        raise OptionError(f"--threshold {text} is not allowed: give a score from 0 to 1, or card")
+    return score

@@ -31,6 +31,8 @@ def show(
     min_duration: options.MinDuration = None,
     merge_gap: options.MergeGap = None,
     rule: options.RuleFile = None,
+    novelty: options.Novelty = "reject",
+    novelty_threshold: options.NoveltyThreshold = None,
     start: options.Start = 0.0,
     end: options.End = None,
     title: Annotated[str | None, Option("--title", help="In place of the file's name.")] = None,
@@ -70,6 +72,8 @@ def show(
         deny=label_entries(deny, classifier.card),
         start=start,
         end=end,
+        novelty=novelty,
+        novelty_threshold=novelty_threshold,
     )
     save_picture(view, output, layout)
     for note in view.result.notes:

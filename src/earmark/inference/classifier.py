@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from itertools import chain, islice
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earmark.audio.decode import Source, check_span, source_name
 from earmark.errors import EarmarkError, ModelError, OptionError
-from earmark.inference.events import EventTracker, closed_events
-from earmark.inference.labels import rule_by_id, select_labels
+from earmark.inference.eventfinder import EventFinder
+from earmark.inference.events import closed_events
+from earmark.inference.labels import listed, select_labels
+from earmark.inference.novelty import NoveltyMode
 from earmark.inference.parallel import ordered_map
 from earmark.inference.results import (
     ClipResult,
@@ -20,11 +21,11 @@ from earmark.inference.results import (
     EventsResult,
     Failure,
     Result,
-    Tag,
     TimelineResult,
 )
 from earmark.inference.scan import Scan
 from earmark.inference.stream import Stream
+from earmark.inference.tagger import Aggregate, Tagger, Threshold
 from earmark.model.backends import Backend, Outputs, load_backend
 from earmark.model.card import DecisionRule, ModelCard
 from earmark.model.hub import default_hub
@@ -34,8 +35,6 @@ DEFAULT_MODEL = "yamnet"
 
 THREADS_VARIABLE = "EARMARK_THREADS"
 """Environment variable with the default number of threads."""
-
-Aggregate = Literal["mean", "max"]
 
 _Answer = TypeVar("_Answer", bound=Result)
 
@@ -97,12 +96,14 @@ class Classifier:
         source: Source,
         *,
         top_k: int = 5,
-        threshold: float = 0.0,
+        threshold: Threshold | None = None,
         allow: Sequence[str] = (),
         deny: Sequence[str] = (),
         start: float = 0.0,
         end: float | None = None,
         aggregate: Aggregate = "mean",
+        novelty: NoveltyMode = "reject",
+        novelty_threshold: float | None = None,
     ) -> ClipResult:
         """Say what is heard in a recording as a whole.
 
@@ -112,40 +113,47 @@ class Classifier:
             Anything that is or contains sound.
         top_k : int
             At most so many tags; 0 for all.
-        threshold : float
-            Only tags of at least this score, in [0, 1].
+        threshold : float or "card", optional
+            Only tags of at least this score, in [0, 1]; ``"card"`` for the `on` threshold of each class in the card's
+            decision rule. By default the card's if the model is calibrated, multi-label, and its card has thresholds of
+            single classes; else 0.
         allow, deny : sequence of str
             Only these labels, and not these: names, ids or wildcards. They are applied before `top_k`.
         start, end : float
             Seconds; only what lies between is analysed.
         aggregate : {"mean", "max"}
-            How the segments of a long recording become one score: their mean by length, or the highest.
+            How the segments of a long recording become one score: their mean by length, or the highest. So does their
+            novelty; with ``"max"`` a segment that is refused is left out, unless all are.
+        novelty : {"reject", "ignore"}
+            Of a model that tells unknown sound: answer with none of its classes, or with the closest ones all the same.
+        novelty_threshold : float, optional
+            Novelty in [0, 1] at or above which a recording is refused; by default the card's.
 
         Returns
         -------
         ClipResult
-            Tags, highest score first.
+            Tags, highest score first; or `none_of_these`, without tags.
 
         Raises
         ------
         AudioError, LabelError, OptionError
             For sound that cannot be read, an unknown label, an option out of range.
         """
-        parameters: dict[str, Any] = {
-            "top_k": top_k,
-            "threshold": threshold,
-            **_filters(allow, deny),
-            "aggregate": aggregate,
-        }
-        chosen = self._chosen(start=start, end=end, **parameters)
+        tagger = self._tagger(
+            start=start,
+            end=end,
+            top_k=top_k,
+            threshold=threshold,
+            allow=allow,
+            deny=deny,
+            aggregate=aggregate,
+            novelty=novelty,
+            novelty_threshold=novelty_threshold,
+        )
         scan = self._scan(source, start, end)
-        total, frames = np.zeros(len(self.card.labels)), 0
         for edges, outputs in scan:
-            count = len(edges) - 1
-            total = np.maximum(total, outputs.clip[0]) if aggregate == "max" else total + outputs.clip[0] * count
-            frames += count
-        scores = total if aggregate == "max" else total / frames
-        return ClipResult(tags=self._tags(scores, chosen, top_k, threshold), **scan.facts(**parameters))
+            tagger.push(outputs, len(edges) - 1)
+        return ClipResult(**tagger.answer(), **scan.facts(**tagger.parameters))
 
     def events(
         self,
@@ -156,6 +164,8 @@ class Classifier:
         deny: Sequence[str] = (),
         start: float = 0.0,
         end: float | None = None,
+        novelty: NoveltyMode = "reject",
+        novelty_threshold: float | None = None,
     ) -> EventsResult:
         """Say what is heard and when: label, onset, offset, score.
 
@@ -165,14 +175,25 @@ class Classifier:
             As in `classify`.
         rule : DecisionRule, optional
             How frame scores become events; by default the card's.
+        novelty : {"reject", "ignore"}
+            Of a model that tells unknown sound: let it be an event of the label "none of these" and of no class, or
+            look for classes in it all the same. `allow` and `deny` may name that label too.
+        novelty_threshold : float, optional
+            Novelty in [0, 1] at or above which a frame is refused; by default the card's.
         """
-        chosen = self._chosen(allow=allow, deny=deny, start=start, end=end)
-        rule = rule_by_id(rule or self.card.decision, self.card.labels)
-        tracker = EventTracker(rule, [self.card.labels[index] for index in chosen], self.card.frame_hop_seconds)
+        finder = self._finder(
+            start=start,
+            end=end,
+            rule=rule,
+            allow=allow,
+            deny=deny,
+            novelty=novelty,
+            novelty_threshold=novelty_threshold,
+        )
         scan = self._scan(source, start, end)
-        changes = [change for edges, outputs in scan for change in tracker.push(outputs.frames[0][:, chosen], edges)]
-        changes += tracker.finish(scan.end_seconds)
-        return EventsResult(events=closed_events(changes), **scan.facts(rule=asdict(rule), **_filters(allow, deny)))
+        changes = [change for edges, outputs in scan for change in finder.push(outputs, edges)]
+        changes += finder.finish(scan.end_seconds)
+        return EventsResult(events=closed_events(changes), **scan.facts(**finder.parameters))
 
     def timeline(
         self,
@@ -189,10 +210,13 @@ class Classifier:
         """
         chosen = self._chosen(allow=allow, deny=deny, start=start, end=end)
         scan = self._scan(source, start, end)
-        edges, scores = _joined((edges, outputs.frames[0][:, chosen]) for edges, outputs in scan)
+        edges, scores, novelty = _joined(
+            (edges, outputs.frames[0][:, chosen], _novelty(outputs)) for edges, outputs in scan
+        )
         edges[-1] = scan.end_seconds
         labels = tuple(self.card.labels[index] for index in chosen)
-        return TimelineResult(labels=labels, edges=edges, scores=scores, **scan.facts(**_filters(allow, deny)))
+        facts = scan.facts(**listed(allow=allow, deny=deny))
+        return TimelineResult(labels=labels, edges=edges, scores=scores, novelty=novelty, **facts)
 
     def embed(self, source: Source, *, start: float = 0.0, end: float | None = None) -> EmbeddingResult:
         """Return the embedding of every frame; parameters as in `classify`.
@@ -204,9 +228,11 @@ class Classifier:
         """
         self._check_embeddings()
         scan = self._scan(source, start, end)
-        edges, embeddings = _joined((edges, _embeddings(outputs)) for edges, outputs in scan)
+        edges, embeddings, novelty = _joined(
+            (edges, _embeddings(outputs), _novelty(outputs)) for edges, outputs in scan
+        )
         edges[-1] = scan.end_seconds
-        return EmbeddingResult(edges=edges, embeddings=embeddings, **scan.facts())
+        return EmbeddingResult(edges=edges, embeddings=embeddings, novelty=novelty, **scan.facts())
 
     def stream(
         self,
@@ -215,37 +241,51 @@ class Classifier:
         rule: DecisionRule | None = None,
         allow: Sequence[str] = (),
         deny: Sequence[str] = (),
+        novelty: NoveltyMode = "reject",
+        novelty_threshold: float | None = None,
     ) -> Stream:
-        """Open a stream to feed blocks of sound into as they come; see `Stream`."""
-        return Stream(self.backend, sample_rate_hz, rule=rule or self.card.decision, allow=allow, deny=deny)
+        """Open a stream to feed blocks of sound into as they come; see `Stream`, and `events` for the options."""
+        return Stream(
+            self.backend,
+            sample_rate_hz,
+            rule=rule,
+            allow=allow,
+            deny=deny,
+            novelty=novelty,
+            novelty_threshold=novelty_threshold,
+        )
 
     def classify_many(self, sources: Iterable[Source], **options: Any) -> Iterator[ClipResult | Failure]:
         """Classify recordings side by side and yield results in order; a bad one is a `Failure`, not the end.
 
         `options` are those of `classify`.
         """
-        return self._many(Classifier.classify, sources, options)
+        return self._many(Classifier.classify, self._tagger, sources, options)
 
     def events_many(self, sources: Iterable[Source], **options: Any) -> Iterator[EventsResult | Failure]:
         """Find events in recordings side by side; see `classify_many` and `events`."""
-        return self._many(Classifier.events, sources, options)
+        return self._many(Classifier.events, self._finder, sources, options)
 
     def timeline_many(self, sources: Iterable[Source], **options: Any) -> Iterator[TimelineResult | Failure]:
         """Draw timelines of recordings side by side; see `classify_many` and `timeline`."""
-        return self._many(Classifier.timeline, sources, options)
+        return self._many(Classifier.timeline, self._chosen, sources, options)
 
     def embed_many(self, sources: Iterable[Source], **options: Any) -> Iterator[EmbeddingResult | Failure]:
         """Embed recordings side by side; see `classify_many` and `embed`."""
         self._check_embeddings()
-        return self._many(Classifier.embed, sources, options)
+        return self._many(Classifier.embed, self._chosen, sources, options)
 
     def _many(
-        self, method: Callable[..., _Answer], sources: Iterable[Source], options: dict[str, Any]
+        self,
+        method: Callable[..., _Answer],
+        check: Callable[..., object],
+        sources: Iterable[Source],
+        options: dict[str, Any],
     ) -> Iterator[_Answer | Failure]:
         """Apply a method to sources, a thread each; a lone source gets all threads for its segments."""
         if isinstance(sources, str | bytes | os.PathLike):
             raise OptionError(f"sources is the single {sources!r}: give a list of them, such as [{sources!r}]")
-        self._chosen(**options)  # an option wrong for one recording is wrong for all: say so once
+        check(**options)  # an option wrong for one recording is wrong for all: say so once
         iterator = iter(sources)
         first = list(islice(iterator, 2))
         worker = self if len(first) == 1 else type(self)(self.backend, threads=1)
@@ -258,26 +298,21 @@ class Classifier:
 
         return ordered_map(attempt, chain(first, iterator), self.threads)
 
+    def _tagger(self, *, start: float = 0.0, end: float | None = None, **options: Any) -> Tagger:
+        """Refuse what no recording could be asked, and return what makes tags of one."""
+        check_span(start, end)
+        return Tagger(self.backend, **options)
+
+    def _finder(self, *, start: float = 0.0, end: float | None = None, **options: Any) -> EventFinder:
+        """Refuse what no recording could be asked, and return what finds the events of one."""
+        check_span(start, end)
+        return EventFinder(self.backend, **options)
+
     def _chosen(
-        self,
-        *,
-        allow: Sequence[str] = (),
-        deny: Sequence[str] = (),
-        start: float = 0.0,
-        end: float | None = None,
-        top_k: int = 0,
-        threshold: float = 0.0,
-        aggregate: str = "mean",
-        rule: DecisionRule | None = None,
+        self, *, start: float = 0.0, end: float | None = None, allow: Sequence[str] = (), deny: Sequence[str] = ()
     ) -> NDArray[np.intp]:
         """Refuse what no recording could be asked, and return the columns of the labels that are meant."""
         check_span(start, end)
-        if not 0.0 <= threshold <= 1.0:
-            raise OptionError(f"threshold={threshold:g} is not allowed: a score lies in 0 to 1")
-        if top_k < 0 or aggregate not in ("mean", "max"):
-            raise OptionError(f"top_k={top_k}, aggregate={aggregate!r}: top_k is 0 or more, aggregate 'mean' or 'max'")
-        if rule is not None:  # the card's own was checked when the card was read
-            rule_by_id(rule, self.card.labels)
         return select_labels(self.card.labels, allow, deny)
 
     def _check_embeddings(self) -> None:
@@ -286,18 +321,6 @@ class Classifier:
 
     def _scan(self, source: Source, start: float, end: float | None) -> Scan:
         return Scan(self.backend, source, threads=self.threads, start=start, end=end)
-
-    def _tags(
-        self, scores: NDArray[np.float64], chosen: NDArray[np.intp], top_k: int, threshold: float
-    ) -> tuple[Tag, ...]:
-        """Return the chosen labels by falling score."""
-        ranked = chosen[np.argsort(-scores[chosen], kind="stable")][: top_k or None]
-        labels = self.card.labels
-        return tuple(
-            Tag(labels[index].name, labels[index].id, float(scores[index]))
-            for index in ranked
-            if scores[index] >= threshold
-        )
 
 
 def default_threads() -> int:
@@ -322,22 +345,23 @@ def _positive(number: int, name: str) -> int:
     return number
 
 
-def _filters(allow: Sequence[str], deny: Sequence[str]) -> dict[str, Sequence[str]]:
-    """Return the filters as JSON-ready lists; a string is left for `select_labels` to refuse."""
-    return {
-        name: value if isinstance(value, str) else list(value) for name, value in (("allow", allow), ("deny", deny))
-    }
-
-
 def _embeddings(outputs: Outputs) -> NDArray[np.float32]:
     assert outputs.embeddings is not None, "the card promises embeddings"
     embeddings: NDArray[np.float32] = outputs.embeddings[0]
     return embeddings
 
 
+def _novelty(outputs: Outputs) -> NDArray[np.float32] | None:
+    return None if outputs.novelty is None else outputs.novelty[0]
+
+
 def _joined(
-    parts: Iterable[tuple[NDArray[np.float64], NDArray[np.float32]]],
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Lay the frames of segments end to end."""
-    edges, values = zip(*parts, strict=True)
-    return np.concatenate([edges[0], *(part[1:] for part in edges[1:])]), np.concatenate(values)
+    parts: Iterable[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32] | None]],
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32] | None]:
+    """Lay the frames of segments end to end: edges, values, and novelty where the model gives it."""
+    edges, values, novelty = zip(*parts, strict=True)
+    return (
+        np.concatenate([edges[0], *(part[1:] for part in edges[1:])]),
+        np.concatenate(values),
+        None if novelty[0] is None else np.concatenate(novelty),
+    )

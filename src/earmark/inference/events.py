@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earmark.errors import OptionError
 from earmark.inference.results import Event
-from earmark.model.card import ClassRule, DecisionRule, Label
+from earmark.model.card import DecisionRule, Label
 
 TOLERANCE_SECONDS = 1e-6
 """Edges are sums of floats: a gap or a duration this close to its limit counts as equal to it."""
@@ -255,8 +255,7 @@ def closed_events(changes: Iterable[EventChange]) -> tuple[Event, ...]:
 
 def _thresholds(rule: DecisionRule, labels: Sequence[Label]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the on and off threshold of each label, in the scores' own type so that 0.7 reaches 0.7."""
-    default = ClassRule(rule.on, rule.off)
-    rules = [rule.classes.get(label.id, default) for label in labels]
+    rules = [rule.of(label.id) for label in labels]
     return np.array([r.on for r in rules], dtype=np.float32), np.array([r.off for r in rules], dtype=np.float32)
 
 

@@ -97,6 +97,11 @@ def split_labels(text: str, labels: Sequence[Label]) -> list[str]:
     return [entry for entry in entries if entry]
 
 
+def listed(**filters: Sequence[str]) -> dict[str, list[str]]:
+    """Return filters that `select_labels` has taken as JSON-ready lists."""
+    return {name: list(entries) for name, entries in filters.items()}
+
+
 def _matches(option: str, entries: Sequence[str], labels: Sequence[Label]) -> set[int]:
     """Return the indices of all labels that one of the entries matches."""
     if isinstance(entries, str):

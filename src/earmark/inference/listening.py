@@ -178,10 +178,10 @@ class Listening:
 
     def _timed(self, update: StreamUpdate) -> Iterator[StreamUpdate]:
         """Yield an update, if it brings anything, with the times of listening instead of its stream's."""
-        if update.scores.size or update.changes:
+        if len(update.scores) or update.changes:
             begin = self._stream_begin_seconds
             changes = tuple(_later(change, begin) for change in update.changes)
-            yield StreamUpdate(update.edges + begin, update.scores, changes)
+            yield replace(update, edges=update.edges + begin, changes=changes)
 
     def _read(self) -> None:
         """Fill the queue; this is the thread's work."""

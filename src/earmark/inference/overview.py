@@ -1,7 +1,7 @@
 """A whole recording at the resolution of a picture, in constant memory: envelope, spectrogram, class scores, events."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from earmark.audio.decode import Source, open_audio
 from earmark.features.logmel import LogMel
 from earmark.inference.classifier import Classifier
-from earmark.inference.events import EventChange, EventTracker, closed_events
-from earmark.inference.labels import rule_by_id, select_labels
+from earmark.inference.eventfinder import EventFinder
+from earmark.inference.events import EventChange, closed_events
+from earmark.inference.novelty import NoveltyMode
 from earmark.inference.results import Event, EventsResult
 from earmark.inference.scan import Scan
 from earmark.inference.timeline import frame_edges
@@ -51,7 +52,7 @@ class Overview:
     settings : LogMel
         Of the spectrogram's bands.
     labels : tuple of Label
-        The columns of `scores`.
+        The columns of `scores`; where unknown sound is refused, "none of these" is one, with novelty as its score.
     score_edges : ndarray of float64, shape (steps + 1,)
     scores : ndarray of float32, shape (steps, labels)
         Highest score in each step.
@@ -78,6 +79,8 @@ def overview(
     deny: Sequence[str] = (),
     start: float = 0.0,
     end: float | None = None,
+    novelty: NoveltyMode = "reject",
+    novelty_threshold: float | None = None,
 ) -> Overview:
     """Look at a recording as a whole. It is read twice, so a source that cannot be opened again will not do.
 
@@ -85,7 +88,7 @@ def overview(
     ----------
     classifier : Classifier
         Gives the scores; its sample rate is that of the spectrogram, which so shows what the model hears.
-    source, rule, allow, deny, start, end
+    source, rule, allow, deny, start, end, novelty, novelty_threshold
         As for `Classifier.events`.
 
     Raises
@@ -93,37 +96,35 @@ def overview(
     AudioError, LabelError, OptionError
         As `Classifier.events`.
     """
-    chosen = select_labels(classifier.card.labels, allow, deny)
-    labels = tuple(classifier.card.labels[index] for index in chosen)
-    rule = rule_by_id(rule or classifier.card.decision, classifier.card.labels)
+    finder = EventFinder(
+        classifier.backend, rule=rule, allow=allow, deny=deny, novelty=novelty, novelty_threshold=novelty_threshold
+    )
     scan = Scan(classifier.backend, source, threads=classifier.threads, start=start, end=end)
-    peaks, events = _scored(scan, EventTracker(rule, labels, classifier.card.frame_hop_seconds), chosen)
+    peaks, events = _scored(scan, finder)
     sound = _sound(source, classifier.card.sample_rate, start, end)
     steps = [frame_edges(classifier.card, row, 0, start=start)[0] for row in range(0, peaks.rows, peaks.span)]
-    facts = scan.facts(rule=asdict(rule), allow=list(allow), deny=list(deny))
     return Overview(
-        result=EventsResult(events=events, **facts),
+        result=EventsResult(events=events, **scan.facts(**finder.parameters)),
         start=start,
         end=scan.end_seconds,
         sound_edges=np.append(start + sound.onsets, scan.end_seconds),
         envelope=sound.envelope.values * np.array([-1, 1], np.float32),
         spectrogram_db=_decibels(sound.power.values / sound.power.counts[:, None]),
         settings=sound.settings,
-        labels=labels,
+        labels=finder.heard,
         score_edges=np.array([*steps, scan.end_seconds]),
         scores=peaks.values,
     )
 
 
-def _scored(scan: Scan, tracker: EventTracker, chosen: NDArray[np.intp]) -> tuple["Columns", tuple[Event, ...]]:
+def _scored(scan: Scan, finder: EventFinder) -> tuple["Columns", tuple[Event, ...]]:
     """Return the highest scores in time, and the events."""
-    peaks = Columns(np.maximum, len(chosen))
+    peaks = Columns(np.maximum, len(finder.heard))
     changes: list[EventChange] = []
     for edges, outputs in scan:
-        scores = outputs.frames[0][:, chosen]
-        peaks.push(scores)
-        changes += tracker.push(scores, edges)
-    return peaks, closed_events([*changes, *tracker.finish(scan.end_seconds)])
+        peaks.push(finder.heard_scores(outputs))
+        changes += finder.push(outputs, edges)
+    return peaks, closed_events([*changes, *finder.finish(scan.end_seconds)])
 
 
 def _sound(source: Source, sample_rate_hz: int, start: float, end: float | None) -> "_Sound":

@@ -95,13 +95,39 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipResult(Result):
-    """Tags of a whole recording, highest score first."""
+    """Tags of a whole recording, highest score first, or the answer that it is none of these.
+
+    Parameters
+    ----------
+    tags : tuple of Tag
+        Empty where `none_of_these`, so that nobody takes the nearest class for the answer.
+    novelty : float, optional
+        How unlike its training data the model finds the recording, in [0, 1]; None where the model gives no novelty.
+    none_of_these : bool
+        Whether the recording is refused as none of the model's classes.
+    closest : tuple of Tag
+        What the tags would have been; empty where there are tags.
+    """
 
     tags: tuple[Tag, ...]
+    novelty: float | None = None
+    none_of_these: bool = False
+    closest: tuple[Tag, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-ready data, tags under ``tags``."""
-        return self._dict(tags=[tag.to_dict() for tag in self.tags])
+        """Return the result as JSON-ready data.
+
+        Tags are under ``tags``; of a model with novelty there are also ``novelty``, ``none_of_these`` and ``closest``.
+        """
+        tags = [tag.to_dict() for tag in self.tags]
+        if self.novelty is None:
+            return self._dict(tags=tags)
+        return self._dict(
+            tags=tags,
+            novelty=round(self.novelty, 6),
+            none_of_these=self.none_of_these,
+            closest=[tag.to_dict() for tag in self.closest],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,22 +153,21 @@ class TimelineResult(Result):
         Frame i stands for ``edges[i]`` to ``edges[i + 1]`` seconds; frames lie end to end.
     scores : ndarray of float32, shape (frames, classes)
         Probabilities.
+    novelty : ndarray of float32, shape (frames,), optional
+        How unlike its training data the model finds each frame, in [0, 1]; None where it gives no novelty.
     """
 
     labels: tuple[Label, ...]
     edges: NDArray[np.float64]
     scores: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-ready data: ``labels``, and ``frames`` of ``{"onset", "offset", "scores"}``."""
-        frames = [
-            {
-                "onset": round(float(onset), 6),
-                "offset": round(float(offset), 6),
-                "scores": [round(float(s), 6) for s in row],
-            }
-            for onset, offset, row in zip(self.edges, self.edges[1:], self.scores, strict=False)
-        ]
+        """Return the result as JSON-ready data: ``labels``, and ``frames`` of ``{"onset", "offset", "scores"}``.
+
+        The frames of a model with novelty have ``novelty`` too.
+        """
+        frames = _frames(self.edges, self.novelty, scores=[[round(float(s), 6) for s in row] for row in self.scores])
         return self._dict(labels=[{"label": label.name, "id": label.id} for label in self.labels], frames=frames)
 
 
@@ -156,18 +181,32 @@ class EmbeddingResult(Result):
         As in `TimelineResult`.
     embeddings : ndarray of float32, shape (frames, size)
         What a head, a search index or a novelty score is built on.
+    novelty : ndarray of float32, shape (frames,), optional
+        As in `TimelineResult`.
     """
 
     edges: NDArray[np.float64]
     embeddings: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-ready data: ``frames`` of ``{"onset", "offset", "embedding"}``."""
-        frames = [
-            {"onset": round(float(onset), 6), "offset": round(float(offset), 6), "embedding": row.tolist()}
-            for onset, offset, row in zip(self.edges, self.edges[1:], self.embeddings, strict=False)
-        ]
-        return self._dict(frames=frames)
+        """Return the result as JSON-ready data: ``frames`` of ``{"onset", "offset", "embedding"}``.
+
+        The frames of a model with novelty have ``novelty`` too.
+        """
+        return self._dict(frames=_frames(self.edges, self.novelty, embedding=self.embeddings.tolist()))
+
+
+def _frames(edges: NDArray[np.float64], novelty: NDArray[np.float32] | None, **content: list[Any]) -> list[Any]:
+    """Return frames as JSON-ready data: their span, then one item of each list."""
+    columns: dict[str, Any] = {"onset": _rounded(edges[:-1]), "offset": _rounded(edges[1:]), **content}
+    if novelty is not None:
+        columns["novelty"] = _rounded(novelty)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=False)]
+
+
+def _rounded(values: NDArray[Any]) -> list[float]:
+    return [round(value, 6) for value in values.tolist()]
 
 
 @dataclass(frozen=True, slots=True)

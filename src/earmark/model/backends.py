@@ -45,7 +45,10 @@ class Outputs:
 
 
 class Backend(Protocol):
-    """A loaded model; `run` may be called from several threads at once."""
+    """A loaded model; `run` may be called from several threads at once.
+
+    It may have the attribute `has_novelty`, whether the outputs have novelty; without it they have none.
+    """
 
     card: ModelCard
 
@@ -95,6 +98,7 @@ class OnnxBackend:
         self._session = open_session(path, device=device, threads=threads)
         self.card = card_of(self._session, path)
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self.has_novelty = "novelty" in self._outputs
 
     def run(self, waveforms: Scores) -> Outputs:
         """Run the model; see `Backend.run`."""
@@ -161,7 +165,7 @@ def card_of(session: Any, path: Path) -> ModelCard:
     Raises
     ------
     CardError
-        If there is none, or the graph breaks the contract: outputs, number of classes, embedding size.
+        If there is none, or the graph breaks the contract: outputs, number of classes, embedding size, novelty.
     """
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:
@@ -177,6 +181,10 @@ def card_of(session: Any, path: Path) -> ModelCard:
         )
     if ("embeddings" in shapes) != (card.embedding_size > 0):
         raise CardError(f"{path.name}: embeddings are in the card or in the graph, but not in both; save it again")
+    if card.novelty_threshold is not None and "novelty" not in shapes:
+        raise CardError(f"{path.name}: its card has a novelty threshold, its graph gives no novelty; save it again")
+    if "novelty" in shapes and len(shapes["novelty"]) != 2:
+        raise CardError(f"{path.name}: novelty has shape {shapes['novelty']}, not [batch, frames]; save it again")
     classes = len(card.labels)
     wanted = {"clip": (2, classes), "frames": (3, classes), "embeddings": (3, card.embedding_size)}
     for name, (rank, size) in wanted.items():

@@ -32,6 +32,10 @@ class Label:
     name: str
 
 
+NONE_OF_THESE = Label("none_of_these", "none of these")
+"""What sound is called that is of no class: the label of an answer, not of a class."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassRule:
     """Thresholds of one class where they differ from the model's: probabilities in [0, 1]."""
@@ -84,6 +88,10 @@ class DecisionRule:
         for name in ("smoothing_seconds", "min_duration_seconds", "merge_gap_seconds"):
             if not (_is_number(getattr(self, name)) and 0.0 <= getattr(self, name) < float("inf")):
                 raise CardError(f"{name} is {getattr(self, name)}: it must be a finite number of seconds, 0 or more")
+
+    def of(self, label_id: str) -> ClassRule:
+        """Return the thresholds of a class: its own, else those of the model."""
+        return self.classes.get(label_id) or ClassRule(self.on, self.off)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -141,10 +149,17 @@ class ModelCard:
         How frame scores become events.
     embedding_size : int
         Length of an embedding; 0 where the model gives none.
+    novelty_threshold : float, optional
+        Novelty in [0, 1] at or above which sound is of no class, `NONE_OF_THESE`; only for a graph that gives novelty.
+        None where no sound is refused.
+    background : bool
+        Whether the scores of a single-label model may sum to less than 1, because sound of no class takes its share.
     tolerance : float
         Largest difference from the test vectors at which `verify` still accepts the file.
     licence, description, citation, source, training_data : str
         For people. `source` says what the file was made from.
+    training : Mapping
+        How the model was made, as JSON: recipe, settings, seeds, augmentation, versions.
     metrics : Mapping
         Measured figures, with the command that gives them.
     test_vectors : tuple of TestVector
@@ -169,12 +184,15 @@ class ModelCard:
     calibrated: bool = False
     decision: DecisionRule = field(default_factory=DecisionRule)
     embedding_size: int = 0
+    novelty_threshold: float | None = None
+    background: bool = False
     tolerance: float = 1e-3
     licence: str = "unknown"
     description: str = ""
     citation: str = ""
     source: str = ""
     training_data: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     test_vectors: tuple[TestVector, ...] = ()
     sha256: str = ""
@@ -204,8 +222,12 @@ class ModelCard:
         return 1 + max(0, -(-(samples - self.frame_length) // self.frame_hop))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the card as JSON-ready data."""
-        return {"format": CARD_FORMAT, **asdict(self)}
+        """Return the card as JSON-ready data.
+
+        Fields that came later are left out while they say nothing, so that the digest of an older file stays the same.
+        """
+        said = {name: value for name, value in asdict(self).items() if name not in _LATER or value != _LATER[name]}
+        return {"format": CARD_FORMAT, **said}
 
     def to_json(self) -> str:
         """Return the card as one line of JSON."""
@@ -246,6 +268,10 @@ class ModelCard:
             raise CardError(f"the model card is malformed: {error}; save the model again") from error
 
 
+_LATER: Mapping[str, object] = {"novelty_threshold": None, "background": False, "training": {}}
+"""Fields that came after the first files, and what it means that a file has none."""
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -272,7 +298,7 @@ def _problem(card: ModelCard) -> str | None:
     """Return what is wrong with the card, in words, or None."""
     if card.task not in ("multi-label", "single-label"):
         return f"task is {card.task!r}; allowed: 'multi-label', 'single-label'"
-    return _label_problem(card) or _time_problem(card)
+    return _label_problem(card) or _time_problem(card) or _novelty_problem(card) or _training_problem(card)
 
 
 def _label_problem(card: ModelCard) -> str | None:
@@ -298,6 +324,29 @@ def _time_problem(card: ModelCard) -> str | None:
         samples = getattr(card, name) * card.sample_rate
         if abs(samples - round(samples)) > _SAMPLE_TOLERANCE:
             return f"{name} is {samples:g} samples; it must be a whole number, or times drift"
+    return None
+
+
+def _novelty_problem(card: ModelCard) -> str | None:
+    threshold = card.novelty_threshold
+    if threshold is not None and not (_is_number(threshold) and 0.0 <= threshold <= 1.0):
+        return f"novelty_threshold is {threshold!r}; it must be in 0 to 1, or None for none"
+    if threshold is not None and NONE_OF_THESE.id in {label.id for label in card.labels}:
+        return f"the label id {NONE_OF_THESE.id!r} is what a novelty threshold answers with; give the class another id"
+    if not isinstance(card.background, bool):
+        return f"background is {card.background!r}; allowed: True, False"
+    if card.background and card.task != "single-label":
+        return "background is for single-label models: scores of a multi-label one need not sum to anything"
+    return None
+
+
+def _training_problem(card: ModelCard) -> str | None:
+    if not isinstance(card.training, Mapping):
+        return f"training is {card.training!r}; it must be an object of facts, or be left out"
+    try:
+        json.dumps(card.training, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return f"training is not JSON ({error}); give numbers, text, lists and objects"
     return None
 
 

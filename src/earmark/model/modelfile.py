@@ -44,10 +44,10 @@ class _Unsaved:
     def __init__(self, data: bytes) -> None:
         self._session = open_session(data)
         self.card = card_of(self._session, Path("the new model"))
+        self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, waveforms: Scores) -> Outputs:
-        names = [output.name for output in self._session.get_outputs()]
-        return Outputs(**dict(zip(names, self._session.run(names, {"waveform": waveforms}), strict=True)))
+        return Outputs(**dict(zip(self._names, self._session.run(self._names, {"waveform": waveforms}), strict=True)))
 
 
 def _embed(model: "onnx.ModelProto", card: ModelCard) -> None:

@@ -19,8 +19,9 @@ _ROWS_AT_ONCE = 4096
 def write_npz(results: Iterable[EmbeddingResult | Failure], path: Path) -> None:
     """Write embeddings as one NPZ file, once all of them are there; failures are left out.
 
-    Per frame: ``embeddings`` (float32, frames by size), ``onset`` and ``offset`` (seconds) and ``file_index``. Per
-    recording: ``files``, ``seconds`` and ``notes``. For all: ``model`` and ``model_version``.
+    Per frame: ``embeddings`` (float32, frames by size), ``onset`` and ``offset`` (seconds) and ``file_index``, and
+    ``novelty`` (float32) of a model that gives it. Per recording: ``files``, ``seconds`` and ``notes``. For all:
+    ``model`` and ``model_version``.
 
     Raises
     ------
@@ -30,6 +31,8 @@ def write_npz(results: Iterable[EmbeddingResult | Failure], path: Path) -> None:
     with path.open("wb") as file:
         kept = [result for result in results if isinstance(result, EmbeddingResult)]
         nothing = np.zeros((0, 0), np.float32)
+        novelty = [result.novelty for result in kept if result.novelty is not None]
+        optional: dict[str, Any] = {"novelty": np.concatenate(novelty)} if novelty else {}
         np.savez(
             file,
             embeddings=np.concatenate([result.embeddings for result in kept]) if kept else nothing,
@@ -41,6 +44,7 @@ def write_npz(results: Iterable[EmbeddingResult | Failure], path: Path) -> None:
             notes=np.array([" | ".join(result.notes) for result in kept], np.str_),
             model=kept[0].model if kept else "",
             model_version=kept[0].model_version if kept else "",
+            **optional,
         )
 
 
@@ -48,7 +52,7 @@ def write_parquet(results: Iterable[EmbeddingResult | Failure], path: Path) -> N
     """Write embeddings as one Parquet table, recording by recording in constant memory; failures are left out.
 
     A row for each frame: ``file``, ``onset``, ``offset`` (seconds), ``embedding`` (a list of float32), ``seconds`` of
-    the recording, ``notes``, ``model``, ``model_version``.
+    the recording, ``notes``, ``model``, ``model_version``, and ``novelty`` (float32) of a model that gives it.
 
     Raises
     ------
@@ -64,14 +68,16 @@ def write_parquet(results: Iterable[EmbeddingResult | Failure], path: Path) -> N
     with path.open("wb") as file:
         kept = (result for result in results if isinstance(result, EmbeddingResult))
         first = next(kept, None)
-        schema = _schema(first.embeddings.shape[1] if first else 0)
+        schema = _schema(
+            first.embeddings.shape[1] if first else 0, novelty=first is not None and first.novelty is not None
+        )
         with pyarrow.parquet.ParquetWriter(file, schema) as writer:
             for result in chain([first], kept) if first else ():
                 for rows in _rows(result):
                     writer.write_batch(pyarrow.record_batch(rows, schema=schema))
 
 
-def _schema(size: int) -> Any:
+def _schema(size: int, *, novelty: bool) -> Any:
     import pyarrow as pa
 
     seconds, text = pa.float64(), pa.string()
@@ -79,6 +85,7 @@ def _schema(size: int) -> Any:
         [
             *(("file", text), ("onset", seconds), ("offset", seconds), ("embedding", pa.list_(pa.float32(), size))),
             *(("seconds", seconds), ("notes", text), ("model", text), ("model_version", text)),
+            *([("novelty", pa.float32())] if novelty else ()),
         ]
     )
 
@@ -91,7 +98,7 @@ def _rows(result: EmbeddingResult) -> Iterator[dict[str, Any]]:
         embeddings = result.embeddings[start : start + _ROWS_AT_ONCE]
         count = len(embeddings)
         edges = result.edges[start : start + count + 1]
-        yield {
+        columns = {
             "file": [quotable(result.file)] * count,
             "onset": edges[:-1],
             "offset": edges[1:],
@@ -101,6 +108,9 @@ def _rows(result: EmbeddingResult) -> Iterator[dict[str, Any]]:
             "model": [result.model] * count,
             "model_version": [result.model_version] * count,
         }
+        if result.novelty is not None:
+            columns["novelty"] = result.novelty[start : start + count]
+        yield columns
 
 
 ARRAY_WRITERS = {".npz": write_npz, ".parquet": write_parquet}

@@ -22,6 +22,7 @@ def iterate_frames(result: TimelineResult | EmbeddingResult) -> Iterator[dict[st
 
 def _part(result: TimelineResult | EmbeddingResult, start: int, stop: int) -> TimelineResult | EmbeddingResult:
     edges = result.edges[start : stop + 1]
+    novelty = None if result.novelty is None else result.novelty[start:stop]
     if isinstance(result, TimelineResult):
-        return replace(result, edges=edges, scores=result.scores[start:stop])
-    return replace(result, edges=edges, embeddings=result.embeddings[start:stop])
+        return replace(result, edges=edges, scores=result.scores[start:stop], novelty=novelty)
+    return replace(result, edges=edges, embeddings=result.embeddings[start:stop], novelty=novelty)

@@ -10,12 +10,13 @@ import numpy as np
 
 from earmark.inference.formats.escape import one_line
 from earmark.inference.results import ClipResult, EmbeddingResult, EventsResult, Result, TimelineResult
+from earmark.model.card import NONE_OF_THESE
 
 WIDTH = 80
 """Columns that a table keeps to. Only its first line, with the file's name, may be longer."""
 
 TOP = 3
-"""How many labels of each frame a timeline shows."""
+"""How many labels of each frame a timeline shows; one less where it shows novelty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,11 @@ def _lines(result: Result, marks: _Marks) -> Iterator[str]:
 
 
 def _tags(result: ClipResult, marks: _Marks) -> Iterator[str]:
-    if not result.tags:
+    if result.none_of_these and result.novelty is not None:
+        answer = f"  {NONE_OF_THESE.name} (novelty {_number(result.novelty)})"
+        closest = [f"; closest: {_fit(tag.label, 25, marks).rstrip()} {_number(tag.score)}" for tag in result.closest]
+        yield answer + "".join(closest[:1])
+    elif not result.tags:
         yield "  no tags"
     width = min(40, max((len(one_line(tag.label)) for tag in result.tags), default=0))
     for tag in result.tags:
@@ -74,11 +79,14 @@ def _events(result: EventsResult, marks: _Marks) -> Iterator[str]:
 
 
 def _timeline(result: TimelineResult, marks: _Marks) -> Iterator[str]:
-    yield f"   onset s  offset s  highest {TOP}"
-    for onset, offset, scores in zip(result.edges, result.edges[1:], result.scores, strict=False):
-        best = np.argsort(-scores, kind="stable")[:TOP]
+    top = TOP if result.novelty is None else TOP - 1  # novelty takes the room of one
+    yield f"   onset s  offset s  {'' if result.novelty is None else 'novelty  '}highest {top}"
+    for row, scores in enumerate(result.scores):
+        best = np.argsort(-scores, kind="stable")[:top]
         cells = [f"{_number(scores[index])} {_fit(result.labels[index].name, 13, marks)}" for index in best]
-        yield f"  {_number(onset):>8}  {_number(offset):>8}  {'  '.join(cells)}"
+        if result.novelty is not None:
+            cells.insert(0, f"{_number(result.novelty[row]):>7}")
+        yield f"  {_number(result.edges[row]):>8}  {_number(result.edges[row + 1]):>8}  {'  '.join(cells)}"
 
 
 def _shape(result: EmbeddingResult, marks: _Marks) -> str:

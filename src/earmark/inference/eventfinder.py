@@ -1,0 +1,107 @@
+"""From a model's outputs in time to events: the chosen classes, and what is none of them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.inference.events import EventChange, EventTracker
+from earmark.inference.labels import listed, rule_by_id, select_labels
+from earmark.inference.novelty import OFF_SHARE, NoveltyMode, Rejection
+from earmark.model.backends import Backend, Outputs
+from earmark.model.card import NONE_OF_THESE, ClassRule, DecisionRule
+
+
+class EventFinder:
+    """Applies a decision rule to a model's outputs, for a file and for a stream.
+
+    Where the novelty of a frame reaches the threshold, all its classes score 0 before the rule is applied: unknown
+    sound is no event of a known class. It is an event of the label `NONE_OF_THESE` instead, found by the same rule with
+    novelty as its score: on at the threshold, off below `OFF_SHARE` of it, with the smoothing, durations and gaps of
+    all.
+
+    Parameters
+    ----------
+    backend : Backend
+        The loaded model.
+    rule : DecisionRule, optional
+        By default the card's.
+    allow, deny : sequence of str
+        Only these labels, and not these. `NONE_OF_THESE` is one of the labels where unknown sound is refused.
+    novelty, novelty_threshold
+        As in `Classifier.events`.
+
+    Attributes
+    ----------
+    labels : tuple of Label
+        The chosen classes, the columns of `scores`.
+    has_novelty : bool
+        Whether the outputs have novelty.
+    heard : tuple of Label
+        What events may be of: `labels`, and `NONE_OF_THESE` where it is chosen, in the columns of `heard_scores`.
+    parameters : dict
+        The options that shape the events, as JSON-ready data.
+
+    Raises
+    ------
+    LabelError, OptionError
+        For an unknown label, an option out of range.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        rule: DecisionRule | None = None,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        novelty: NoveltyMode = "reject",
+        novelty_threshold: float | None = None,
+    ) -> None:
+        card = backend.card
+        self._rejection = Rejection.of(backend, novelty, novelty_threshold)
+        self.has_novelty, threshold = self._rejection.has_novelty, self._rejection.threshold
+        candidates = card.labels if threshold is None else (*card.labels, NONE_OF_THESE)
+        chosen = select_labels(candidates, allow, deny)
+        self._columns = chosen[chosen < len(card.labels)]
+        self._tells_unknown = len(self._columns) < len(chosen)
+        self.labels = tuple(card.labels[index] for index in self._columns)
+        self.heard = tuple(candidates[index] for index in chosen)
+        rule = rule_by_id(rule or card.decision, card.labels)
+        self.parameters: dict[str, Any] = {
+            "rule": asdict(rule),
+            **listed(allow=allow, deny=deny),
+            **self._rejection.parameters,
+        }
+        if threshold is not None:
+            unknown = ClassRule(threshold, OFF_SHARE * threshold)
+            rule = replace(rule, classes={**rule.classes, NONE_OF_THESE.id: unknown})
+        self._tracker = EventTracker(rule, self.heard, card.frame_hop_seconds)
+
+    def scores(self, outputs: Outputs) -> NDArray[np.float32]:
+        """Return the scores of `labels` as the model gave them, shape (frames, labels); outputs are a batch of one."""
+        scores: NDArray[np.float32] = outputs.frames[0][:, self._columns]
+        return scores
+
+    def heard_scores(self, outputs: Outputs) -> NDArray[np.float32]:
+        """Return the scores of `heard` as the model gave them; that of `NONE_OF_THESE` is the novelty."""
+        return self._with_novelty(self.scores(outputs), outputs)
+
+    def push(self, outputs: Outputs, edges: NDArray[np.float64]) -> list[EventChange]:
+        """Take the outputs for the next frames, a batch of one, and where these lie; see `EventTracker.push`."""
+        scores = self.scores(outputs)
+        if self._rejection.threshold is not None and outputs.novelty is not None:
+            refused = self._rejection.refuses(outputs.novelty[0])
+            scores = np.where(refused[:, None], np.float32(0.0), scores)
+        return self._tracker.push(self._with_novelty(scores, outputs), edges)
+
+    def finish(self, end_seconds: float | None = None) -> list[EventChange]:
+        """End the signal; see `EventTracker.finish`."""
+        return self._tracker.finish(end_seconds)
+
+    def _with_novelty(self, scores: NDArray[np.float32], outputs: Outputs) -> NDArray[np.float32]:
+        if not self._tells_unknown or outputs.novelty is None:
+            return scores
+        return np.concatenate([scores, outputs.novelty[0][:, None]], axis=1)

@@ -1,0 +1,1 @@
+"""Recipes that turn labelled clips into a calibrated one-file model."""

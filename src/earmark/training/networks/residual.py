@@ -1,0 +1,112 @@
+"""Residual convolutions over a picture of sound that never look beyond their frame: no padding in time.
+
+A convolution of 3 frames without padding gives 2 frames less than it takes. So a skip connection leaves out one frame
+at both ends for each convolution that it passes. In frequency, pictures are padded as usual.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor, nn
+
+from earmark.errors import NetworkError
+from earmark.training.networks.network import Field
+
+_STEM_SIZE, _STEM_STRIDE = 5, 2
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions with their normalisation and ReLU before them, and a skip (He et al., 2016).
+
+    Maps [B, inputs, frames, bands] to [B, outputs, frames - 4, bands].
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = _Convolution(inputs, outputs)
+        self.second = _Convolution(outputs, outputs)
+        self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Add what the convolutions make of the maps to the maps."""
+        skipped: Tensor = self.skip(maps[:, :, 2:-2])
+        convolved: Tensor = self.second(self.first(maps))
+        return skipped + convolved
+
+
+class _Convolution(nn.Sequential):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 3, padding=(0, 1), bias=False))
+
+
+class _Input(nn.Module):
+    """Features [B, frames, bands] as a picture, each band with mean 0 and deviation 1 over the training clips."""
+
+    def __init__(self, bands: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(bands, affine=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        picture: Tensor = self.norm(features.transpose(1, 2)).transpose(1, 2)
+        return picture.unsqueeze(1)
+
+
+class _Readout(nn.Module):
+    """The mean over frequency: [B, channels, T, bands] to embeddings [B, T, channels]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        normed: Tensor = self.norm(maps)
+        return normed.relu().mean(dim=3).transpose(1, 2)
+
+
+def residual_layers(bands: int, widths: Sequence[int], depth: int) -> list[nn.Module]:
+    """Return the layers from features [B, frames, bands] to embeddings [B, T, widths[-1]].
+
+    Parameters
+    ----------
+    bands : int
+        Of the features; halved by the stem and between two stages.
+    widths : sequence of int
+        Channels of each stage.
+    depth : int
+        Residual blocks in each stage.
+
+    Raises
+    ------
+    NetworkError
+        If there are no stages, or more than the bands can be halved.
+    """
+    if not widths or depth < 1 or bands % 2 ** len(widths):
+        raise NetworkError(
+            f"{len(widths)} stages of {depth} blocks on {bands} bands: there must be at least one of each, "
+            f"and bands are halved once a stage: give a multiple of {2 ** max(1, len(widths))}"
+        )
+    stem = nn.Conv2d(1, widths[0], _STEM_SIZE, stride=_STEM_STRIDE, padding=(0, _STEM_SIZE // 2), bias=False)
+    layers: list[nn.Module] = [_Input(bands), stem]
+    inputs = widths[0]
+    for stage, width in enumerate(widths):
+        blocks = [Residual(inputs if block == 0 else width, width) for block in range(depth)]
+        layers.append(nn.Sequential(*([nn.MaxPool2d(2)] if stage else []), *blocks))
+        inputs = width
+    return [*layers, _Readout(inputs)]
+
+
+def residual_steps(stages: int, depth: int) -> list[tuple[int, int]]:
+    """Return size and stride in time of every layer that `residual_layers` makes."""
+    blocks = [(3, 1)] * (2 * depth)
+    steps = [(_STEM_SIZE, _STEM_STRIDE), *blocks]
+    for _ in range(stages - 1):
+        steps += [(2, 2), *blocks]
+    return steps
+
+
+def field_of(steps: Iterable[tuple[int, int]]) -> Field:
+    """Return what one value sees after convolutions or pools of the given sizes and strides, one after another."""
+    length, stride = 1, 1
+    for size, step in steps:
+        length += (size - 1) * stride
+        stride *= step
+    return Field(length, stride)

@@ -1,0 +1,13 @@
+"""Recipe ``cnn``: a two-dimensional network on log-mel spectrograms, from scratch."""
+
+from dataclasses import dataclass
+
+from earmark.training.recipes.network import NetworkRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class CnnRecipe(NetworkRecipe):
+    """A network on log-mel spectrograms; its settings are those of `NetworkRecipe`."""
+
+    network: str = "conv"
+    average: float = 0.998

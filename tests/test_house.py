@@ -44,7 +44,7 @@ TOP_LEVEL = {
     "features/nodes.py": {"onnx"},
     "features/layer.py": TORCH,
     "cli/": {"typer"},
-    "training/": {*TORCH, "sklearn", "onnx"},
+    "training/": {*TORCH, "sklearn", "scipy", "onnx"},
     "export/": TORCH,
     "service/": {"fastapi", "starlette", "pydantic"},
 }

@@ -217,7 +217,7 @@ class LastLine:
         assert not silent
 
     def __call__(self, line: str) -> None:
-        if line.startswith("epoch 3/"):
+        if line.startswith("epoch 2/"):
             raise ZeroDivisionError
 
 

@@ -118,6 +118,7 @@ class TestLabelCells:
             (["sea, waves;dog", "cat, kitten"], True, [("sea, waves", "dog"), ("cat, kitten",)]),
             (['["a;b", "c"]', "d"], False, [("a;b", "c"), ("d",)]),
             (["[unclear]"], False, [("[unclear]",)]),
+            (["[]", '["a"]'], False, [(), ("a",)]),
             (["", "background", "dog;noise", "a;a"], False, [(), (), ("dog",), ("a",)]),
         ],
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from earmark.data.manifest import Clip, LabelledEvent, Manifest
 from earmark.errors import DataError, LabelError, OptionError
@@ -133,7 +134,7 @@ def test_one_part_of_the_data(tiny_model: Path, clips: Path) -> None:
         evaluate(tiny_model, clips, split="validation")
 
 
-def test_clips_that_cannot_be_read_are_listed(tiny_model: Path, clips: Path) -> None:
+def test_clips_that_cannot_be_read_are_listed(tiny_model: Path, clips: Path, tmp_path: Path) -> None:
     broken = clips.parent / "clips" / "0<b>&.wav"
     broken.write_bytes(b"no sound")
     outcome = evaluate(tiny_model, clips)
@@ -144,6 +145,10 @@ def test_clips_that_cannot_be_read_are_listed(tiny_model: Path, clips: Path) -> 
     there = Clip(clips.parent / "clips" / "1<b>&.wav", ("Tone",))
     outcome = evaluate(tiny_model, Manifest.of([gone, there], source="x", layout="csv"))
     assert outcome.failures[0][0] == str(gone.path)
+    loud = Clip(tmp_path / "loud.wav", ("Tone",))
+    soundfile.write(loud.path, np.full(8_000, 1e30, np.float32), 16_000, subtype="FLOAT")
+    outcome = evaluate(tiny_model, Manifest.of([loud, there], source="x", layout="csv"))
+    assert "loud.wav gives scores that are not finite" in outcome.failures[0][1]
     with pytest.raises(DataError, match=r"none of the 1 clips of x can be heard; the first: .*gone\.wav"):
         evaluate(tiny_model, Manifest.of([gone], source="x", layout="csv"))
 
@@ -161,3 +166,16 @@ def test_progress_and_threads(tiny_model: Path, clips: Path) -> None:
     assert told == [(done, 10) for done in range(1, 11)]
     with pytest.raises(OptionError, match="threads=0"):
         evaluate(tiny_model, clips, threads=0)
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+def test_a_division_that_leaks_is_told(leaks: bool, tmp_path: Path) -> None:
+    clips = [
+        Clip(write_clip(tmp_path / f"{number}.wav", number), ("Tone",), split=split, group="one" if leaks else None)
+        for number, split in enumerate(("train", "test"))
+    ]
+    manifest = Manifest.of(clips, source="x", layout="csv")
+    card = tiny_card(training_data=f"x: 1 clips, SHA-256 of the list {manifest.select([0]).digest()}", calibrated=True)
+    model = save(tiny_graph(np.random.default_rng(7)), card, tmp_path / "tiny.onnx")
+    notes = evaluate(model, manifest, split="test").notes
+    assert any("both held out and trained on" in note for note in notes) == leaks

@@ -194,15 +194,17 @@ def test_what_cannot_be_said_is_left_out_and_told() -> None:
 
 
 def test_negatives_count_where_they_can() -> None:
-    scores = np.array([[0.6, 0.1], [0.2, 0.7], [0.3, 0.3]])
+    scores = np.array([[0.6, 0.1], [0.2, 0.7], [0.4, 0.3]])
     targets = np.array([[1, 0], [0, 1], [0, 0]])
     metrics = measure(scores, targets, ("a", "b"))
     assert (metrics.clips, metrics.negatives, metrics.accuracy) == (3, 1, 1.0)
     assert metrics.notes == ("1 clips have none of the labels: they do not count for accuracy, MAP@3 and lwlrap.",)
-    # the negative was answered 'a' at 0.3: a false alarm, and a wrong answer in the reliability diagram
+    # the negative was answered 'a' at 0.4: a false alarm, and a wrong answer in the reliability diagram
     assert metrics.classes[0].precision == 0.5
-    assert [item.share_right for item in reliability(scores, targets, bins=3) if item.count] == [0.0, 1.0, 1.0]
-    assert brier(scores, targets) == pytest.approx((0.16 + 0.01 + 0.04 + 0.09 + 0.09 + 0.09) / 3)
+    assert [item.share_right for item in reliability(scores, targets, bins=3) if item.count] == [0.5, 1.0]
+    assert brier(scores, targets) == pytest.approx((0.16 + 0.01 + 0.04 + 0.09 + 0.16 + 0.09) / 3)
+    weak = measure(np.array([[0.6, 0.1], [0.2, 0.7], [0.3, 0.3]]), targets, ("a", "b"))
+    assert weak.classes[0].precision == 1.0  # what is left for none of the labels is more than 0.3: no false alarm
     assert log_loss(scores, targets) == pytest.approx(-(math.log(0.6) + math.log(0.7)) / 2)
 
 

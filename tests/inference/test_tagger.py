@@ -126,3 +126,18 @@ def test_the_maximum_is_of_the_segments_that_are_known():
 def test_tags_are_chosen_from_the_closest_as_from_any():
     assert novel(STRANGE, top_k=1)["closest"] == {"d": 0.9}
     assert novel(STRANGE, deny=["Dog"], threshold=0.1)["closest"] == {"r": 0.1}
+
+
+def test_what_is_left_for_none_of_the_classes_outweighs_them():
+    """A model that learnt from negatives leaves them more than its best class has: then it is none of these."""
+    learnt = card(task="single-label", background=True)
+    for scores, refused in (((0.1, 0.2, 0.1), True), ((0.1, 0.5, 0.1), False)):
+        for options in ({}, {"aggregate": "max"}):
+            tagger = Tagger(Fake(learnt), **options)
+            tagger.push(outputs(scores), 3)
+            answer = tagger.answer()
+            assert answer["none_of_these"] is refused
+            assert (answer["closest"] if refused else answer["tags"])[0].label == "Cat"
+    asked_all_the_same = Tagger(Fake(learnt), novelty="ignore")
+    asked_all_the_same.push(outputs((0.1, 0.2, 0.1)), 3)
+    assert not asked_all_the_same.answer()["none_of_these"]

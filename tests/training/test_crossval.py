@@ -15,7 +15,7 @@ from earmark.errors import LeakError, OptionError
 from earmark.inference.classifier import Classifier
 from earmark.training.crossval import crossval
 from earmark.training.train import train
-from tests.training.toyclips import RATE_HZ, TINY_CONV, toy_mixtures, toy_waveform
+from tests.training.toyclips import RATE_HZ, TINY_CONV, toy_manifest, toy_mixtures, toy_waveform
 
 CNN: dict[str, Any] = {
     "recipe": "cnn",
@@ -134,3 +134,9 @@ def test_what_is_refused(clips: Manifest, tiny_model: Path) -> None:
         crossval(clips, backbone=str(tiny_model), only=["9"])
     with pytest.raises(OptionError, match="recipe 'anomaly' knows no classes"):
         crossval(clips, recipe="anomaly")
+
+
+def test_two_clips_a_class_leave_none_to_calibrate_on(tiny_model: Path, tmp_path: Path) -> None:
+    outcome = crossval(toy_manifest(tmp_path, ("high", "low"), each=2), folds=2, backbone=str(tiny_model))
+    assert len(outcome.clips) == 4
+    assert not outcome.calibrated

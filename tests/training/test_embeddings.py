@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import soundfile
 
 from earmark.data.manifest import Clip, Manifest
-from earmark.errors import AudioNotFoundError, ModelError, OutputError
+from earmark.errors import AudioError, AudioNotFoundError, ModelError, OutputError
 from earmark.inference.classifier import Classifier
 from earmark.model.backends import load_backend, open_session
 from earmark.training.backbone import Backbone
 from earmark.training.embeddingcache import EmbeddingCache, entry_key
 from earmark.training.embeddings import embed_clips
 from earmark.training.run import Run
-from tests.training.toyclips import toy_manifest
+from tests.training.toyclips import RATE_HZ, toy_manifest
 from tests.training.toymodel import toy_model
 
 # Embeds the clips of a folder slowly, as a program of its own.
@@ -228,3 +229,12 @@ def test_the_trunk_of_an_int8_model(yamnet_int8: Path, rng: np.random.Generator)
     waveforms = rng.uniform(-0.5, 0.5, (1, 30_000)).astype(np.float32)
     found = open_session(trunk.SerializeToString()).run(["embeddings"], {"waveform": waveforms})[0]
     np.testing.assert_array_equal(found, load_backend(yamnet_int8).run(waveforms).embeddings)
+
+
+def test_a_clip_too_loud_for_a_float_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    loud = tmp_path / "loud.wav"
+    soundfile.write(loud, np.full(RATE_HZ, 1e30, np.float32), RATE_HZ, subtype="FLOAT")
+    manifest = Manifest.of([Clip(loud, ("x",))], source="loud", layout="csv")
+    with pytest.raises(AudioError, match=r"loud\.wav gives embeddings that are not finite"):
+        embed_clips(manifest, str(tiny_model), Run(cache=tmp_path))
+    assert not list((tmp_path / "embeddings").rglob("*.*"))

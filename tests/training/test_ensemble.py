@@ -250,6 +250,8 @@ def test_tables_that_are_none_are_refused(tmp_path: Path) -> None:
     for name, rows, reason in (
         ("empty.csv", [], "no columns path, truth and score:LABEL"),
         ("other.csv", [["path", "truth", "score:cat"], ["a.wav", "cat", "0.3"]], "a cell that is no score"),
+        ("short.csv", [["path", "truth", "score:cat"], ["a.wav", "[]"]], "row 2 of .* has not as many cells"),
+        ("time.csv", [["path", "start", "truth", "score:cat"], ["a.wav", "soon", "[]", "0.3"]], "no time"),
     ):
         with (tmp_path / name).open("w", newline="") as file:
             csv.writer(file).writerows(rows)
@@ -296,3 +298,12 @@ def test_resampling_is_soxrs(rng: np.random.Generator) -> None:
         above = np.sin(2 * np.pi * 0.62 * low * time).astype(np.float32)
         (silent,) = session.run(["low"], {"waveform": above[None]})
         assert np.abs(silent[0, 50:-200]).max() < 2e-3, "what the lower rate cannot hold is gone, not folded back"
+
+
+def test_a_table_says_which_clips_were_held_out_together(tmp_path: Path) -> None:
+    rows = [["path", "fold", "truth", "score:cat"], ["a.wav", "1", "[]", "0.3"], ["b.wav", "2", '["cat"]', "0.8"]]
+    with (tmp_path / "scores.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    table = read_scores(tmp_path / "scores.csv")
+    assert table.folds == ("1", "2")
+    assert align([table, table], [["cat"], ["cat"]])[1].folds == ("1", "2")

@@ -176,6 +176,20 @@ def test_a_class_of_one_source_is_divided_and_a_lone_clip_always_trained_on(clip
     assert sorted(tested.tolist()) == [place for place in range(len(chosen)) if place != 10]
 
 
+def test_a_lone_negative_is_always_trained_on(clips: Manifest, cache: Path) -> None:
+    negative = next(index for index, clip in enumerate(clips.clips) if not clip.labels)
+    splits = inner_folds(clips.select([0, 1, negative]), Run(cache=cache))
+    assert [split.test.tolist() for split in splits] in ([[0], [1]], [[1], [0]])
+
+
+def test_figures_of_folds_that_leak_say_so(clips: Manifest, cache: Path, tiny_model: Path) -> None:
+    recipe, run = HeadRecipe(backbone=str(tiny_model)), Run(cache=cache)
+    assert recipe.fit(clips, run).held_out.notes == ()
+    one_source = tuple(replace(clip, group="all" if clip.labels == ("low",) else None) for clip in clips.clips)
+    notes = recipe.fit(replace(clips, clips=one_source), run).held_out.notes
+    assert notes == ("1 source has clips of one class both held out and trained on, so the figures are too good.",)
+
+
 def test_what_is_not_known_is_refused_at_once() -> None:
     with pytest.raises(OptionError, match="head 'bayes' is not known"):
         HeadRecipe(head="bayes")

@@ -1,5 +1,6 @@
 """Recipes with a network on tiny clips: each trains, exports, and says as ONNX what it says in torch."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import onnx
 import pytest
 import torch
 
+from earmark.data.leaks import leak_notes
 from earmark.data.manifest import Manifest
-from earmark.errors import OptionError
+from earmark.errors import LeakError, OptionError
 from earmark.model.backends import open_session
 from earmark.training import fit
 from earmark.training.candidate import Candidate
@@ -18,10 +20,11 @@ from earmark.training.networks import Network
 from earmark.training.recipes import network as network_module
 from earmark.training.recipes.cnn import CnnRecipe
 from earmark.training.recipes.finetune import FinetuneRecipe
-from earmark.training.recipes.lesson import even_size
+from earmark.training.recipes.lesson import Lesson, even_size
 from earmark.training.recipes.network import NetworkRecipe
 from earmark.training.recipes.wave import WaveRecipe
 from earmark.training.run import Run
+from earmark.training.scores import score_for
 from tests.training.toyclips import TINY_CONV, TINY_WAVE, toy_manifest, toy_mixtures
 
 SHORT: dict[str, Any] = {"epochs": 2, "batch_size": 8, "warmup_epochs": 0, "learning_rate": 1e-2}
@@ -88,7 +91,7 @@ def test_a_recipe_from_scratch(recipe: NetworkRecipe, tones: Manifest, networks:
     assert_onnx_equals_torch(candidate, networks[0], "single-label", 3)
     np.testing.assert_allclose(candidate.held_out.clip.sum(axis=1), 1.0, atol=1e-5)
     assert candidate.facts["recipe"] == recipe.name
-    assert candidate.facts["augmentation"]["mixup_alpha"] == 0.3
+    assert candidate.facts["augmentation"]["mixup_alpha"] == 0.4
     assert candidate.facts["epochs_done"] == 2
 
 
@@ -142,3 +145,21 @@ def test_settings_that_are_not_allowed() -> None:
 @pytest.mark.parametrize(("clips", "size", "expected"), [(32, 8, 8), (33, 8, 7), (1, 8, 8), (7, 3, 4)])
 def test_no_batch_has_a_single_clip(clips: int, size: int, expected: int) -> None:
     assert even_size(clips, size, 1) == expected
+
+
+def test_an_official_validation_that_leaks_is_refused_or_told(tmp_path: Path) -> None:
+    clips = toy_manifest(tmp_path, each=4).clips
+    divided = [
+        replace(clip, split="validation" if place % 2 else "train", group=f"{place // 2}")
+        for place, clip in enumerate(clips)
+    ]
+    manifest = Manifest.of(divided, source="leaky", layout="csv")
+    with pytest.raises(LeakError, match="both sides of a split of leaky"):
+        Lesson.of(manifest, Run())
+    lesson = Lesson.of(manifest, Run(force=True))
+    assert lesson.split.test.tolist() == list(range(1, 12, 2))
+    assert "too good" in leak_notes(manifest, [lesson.split])[0]
+
+
+def test_held_out_negatives_alone_have_a_score() -> None:
+    assert score_for("multi-label")(np.zeros((3, 2), np.float32), np.zeros((3, 2), np.float32)) == 0.0

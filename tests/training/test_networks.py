@@ -25,6 +25,7 @@ from earmark.training.networks.residual import Residual, field_of
 from tests.tinymodel import LABELS
 
 # Small where they can be: a sweep is about every layer once, not about size. YAMNet has a test file of its own.
+PLAIN_HEADS = ("mean", "mean+max")
 SMALL = {"conv": {"widths": (8, 8, 12, 16)}, "wave": {"widths": (8, 8, 12, 16), "filters": 16}}
 FROM_SCRATCH = [name for name in NETWORKS if name != "yamnet"]
 CONVOLUTIONAL = ["conv", "wave"]
@@ -133,7 +134,7 @@ def test_the_frames_of_our_networks():
         geometry = build_network(name, classes=50, task="single-label", seed=0).geometry
         assert 1.0 < geometry.frame_length_seconds < 2.5
         assert geometry.frame_hop_seconds == pytest.approx(0.256)
-        assert 5e5 < parameters_of(name, 50) < 3e6
+        assert 3e5 < parameters_of(name, 50) < 3e6
 
 
 def test_published_sizes():
@@ -229,7 +230,7 @@ def test_layers_by_depth(name):
 @pytest.mark.parametrize("task", ["single-label", "multi-label"])
 @pytest.mark.parametrize("head", list_heads())
 def test_every_head_learns(head, task, rng):
-    network = EmbeddingNetwork(12, 4, task, head, **({} if head == "mean" else {"width": 16}))
+    network = EmbeddingNetwork(12, 4, task, head, **({} if head in PLAIN_HEADS else {"width": 16}))
     prediction = network(noise(rng, 6, 7, 12))
     assert prediction.clip.shape == (6, 4)
     assert prediction.frames.shape == (6, 7, 4)
@@ -264,7 +265,7 @@ def test_pooled_decisions(task, rng):
 
 @pytest.mark.parametrize("head", ["mean", "multi-level-attention", "feature-attention"])
 def test_a_clip_of_one_frame_is_that_frame(head, rng):
-    network = EmbeddingNetwork(12, 4, "single-label", head, **({} if head == "mean" else {"width": 16})).eval()
+    network = EmbeddingNetwork(12, 4, "single-label", head, **({} if head in PLAIN_HEADS else {"width": 16})).eval()
     clip, frames = network(noise(rng, 3, 1, 12))
     torch.testing.assert_close(clip, frames[:, 0], rtol=1e-4, atol=1e-5)
 
@@ -282,7 +283,7 @@ def test_attention_ignores_order_and_repetition(rng):
 
 @pytest.mark.parametrize("head", list_heads())
 def test_heads_on_a_network(head, rng):
-    options = {} if head == "mean" else {"width": 16}
+    options = {} if head in PLAIN_HEADS else {"width": 16}
     network = small("conv", head=head, head_options=options, task="multi-label")
     prediction = network(noise(rng, 3, 50_000))
     assert prediction.clip.shape == (3, 5)
@@ -302,9 +303,9 @@ def test_the_list():
         ({"name": "cnvo"}, r"network 'cnvo' is not known; allowed: conv, wave, .*timm:NAME"),
         ({"name": "timm:"}, r"network 'timm:' is not known"),
         ({"name": "conv", "width": 3}, r"network 'conv' has no option 'width'; allowed: widths, depth, bands"),
-        ({"name": "conv", "head": "max"}, r"head 'max' is not known; allowed: mean, decision-max"),
+        ({"name": "conv", "head": "max"}, r"head 'max' is not known; allowed: mean, mean\+max, decision-max"),
         ({"name": "conv", "head_options": {"width": 3}}, r"head 'mean' has no option 'width'; allowed: dropout"),
-        ({"name": "conv", "classes": 0}, r"a head for 0 classes on embeddings of 256: both must be at least 1"),
+        ({"name": "conv", "classes": 0}, r"a head for 0 classes on embeddings of 320: both must be at least 1"),
         ({"name": "conv", "widths": ()}, r"0 stages of 1 blocks on 64 bands"),
         ({"name": "conv", "bands": 40}, r"4 stages of 1 blocks on 40 bands: .*multiple of 16"),
         ({"name": "sb-cnn", "hop_seconds": 0.03}, r"hop_seconds=0.03 is not allowed: .*multiple of 0.02 s, 1.44 s at"),

@@ -20,7 +20,7 @@ def timm():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            import timm
+            timm = pytest.importorskip("timm", reason="timm is not installed: make test-timm brings it")
         except RuntimeError:
             operators = torch.library.Library("torchvision", "FRAGMENT")
             for name in ("nms", "qnms"):

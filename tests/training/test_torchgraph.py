@@ -15,7 +15,7 @@ from earmark.training.joining import join
 from earmark.training.networks import EmbeddingNetwork, build_head, list_heads
 from earmark.training.networks.network import Field, Network
 from earmark.training.torchgraph import export_tail, export_trunk
-from tests.training.test_networks import FROM_SCRATCH, noise, small, warmed
+from tests.training.test_networks import FROM_SCRATCH, PLAIN_HEADS, noise, small, warmed
 
 
 def run(model, **inputs):
@@ -58,7 +58,7 @@ def test_every_network(name, rng):
 @pytest.mark.parametrize("task", ["single-label", "multi-label"])
 @pytest.mark.parametrize("head", list_heads())
 def test_every_head(head, task, rng):
-    network = EmbeddingNetwork(24, 6, task, head, **({} if head == "mean" else {"width": 32}))
+    network = EmbeddingNetwork(24, 6, task, head, **({} if head in PLAIN_HEADS else {"width": 32}))
     warmed(network).train()
     tail = export_tail(network, task=task, outputs=6)
     assert_portable(tail)

@@ -41,13 +41,28 @@ def _ended_in_one_line() -> Iterator[None]:
         complain(str(error))
         raise typer.Exit(exit_status(error)) from error
     except KeyboardInterrupt:
-        print("earmark: stopped", file=sys.stderr)  # `complain` would import NumPy, perhaps half imported now
-        _leave(INTERRUPTED)
+        _stop()
+    except ImportError as error:
+        if not _was_interrupted(error):
+            raise
+        _stop()
     except BrokenPipeError:  # who reads has seen enough, as `head` has
         _leave(0)
     except OSError as error:  # a full disk, most likely; files that cannot be read or written are EarmarkErrors
         complain(f"cannot write {error.filename or 'to standard output'}: {error.strerror or error}")
         _leave(INPUT_FAILED)
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Tell whether Ctrl-C is behind an error: a library that it meets at its start says only that it failed."""
+    causes = (error.__cause__, error.__context__)
+    return any(isinstance(cause, KeyboardInterrupt) or _was_interrupted(cause) for cause in causes if cause is not None)
+
+
+def _stop() -> NoReturn:
+    """End as Ctrl-C asks."""
+    print("earmark: stopped", file=sys.stderr)  # `complain` would import NumPy, perhaps half imported now
+    _leave(INTERRUPTED)
 
 
 def _leave(status: int) -> NoReturn:

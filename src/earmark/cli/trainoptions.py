@@ -119,7 +119,7 @@ class RunOptions:
     """How a training runs, whatever its recipe."""
 
     seed: Seed = 0
-    validation: Validation = 0.15
+    validation: Validation = 0.1
     folder: Folder = None
     resume: Resume = False
     max_time: MaxTime = None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
     from earmark.data.splits import Split
 
-__all__ = ["Leak", "leaks", "require_no_leaks"]
+__all__ = ["Leak", "leak_notes", "leaks", "require_no_leaks"]
 
 _SHOWN = 5
 
@@ -72,6 +72,15 @@ def require_no_leaks(manifest: "Manifest", splits: Sequence["Split"], *, force: 
     if harmless:
         notes.append(f"{_told(harmless, manifest)}, but with other classes on each side, which does not flatter.")
     return tuple(notes)
+
+
+def leak_notes(manifest: "Manifest", splits: Sequence["Split"]) -> tuple[str, ...]:
+    """Return a sentence for figures of clips held out, where splits leak for want of sources or by force; else none."""
+    sources = {leak.source for leak in leaks(manifest, splits) if leak.flatters}
+    if not sources:
+        return ()
+    many = "1 source has" if len(sources) == 1 else f"{len(sources)} sources have"
+    return (f"{many} clips of one class both held out and trained on, so the figures are too good.",)
 
 
 def _told(found: Sequence[Leak], manifest: "Manifest") -> str:

@@ -90,7 +90,7 @@ def cross_folds(
     return splits
 
 
-def hold_out(manifest: "Manifest", *, fraction: float = 0.15, seed: int = 0) -> Split:
+def hold_out(manifest: "Manifest", *, fraction: float = 0.1, seed: int = 0) -> Split:
     """Set clips aside that are not trained on.
 
     Clips that the manifest marks ``validation``, if there are any. Else whole sources, each class in proportion: one

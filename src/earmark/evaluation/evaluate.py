@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.data.leaks import leak_notes
 from earmark.data.manifest import Clip, Manifest
 from earmark.data.readers import read_manifest
+from earmark.data.splits import test_split
 from earmark.errors import DataError, EarmarkError, OptionError
 from earmark.evaluation.eventmetrics import PSDS1, PSDS2, Collar, Span, match_events, match_segments, psds
 from earmark.evaluation.hearing import Heard, hear_clips
@@ -108,7 +110,11 @@ def evaluate(
         novelty=_novelty(pairs),
         novelty_threshold=card.novelty_threshold,
         events=_events(pairs, card, match, collar),
-        notes=(*_notes(card, (everything, manifest), match), *_label_notes(card, targets)),
+        notes=(
+            *_notes(card, (everything, manifest), match),
+            *_division_notes(card, everything, split),
+            *_label_notes(card, targets),
+        ),
         failures=(*((str(lost.path), lost.reason) for lost in manifest.failures), *failures),
         **_circumstances(card, manifest, pairs),
     )
@@ -240,6 +246,14 @@ def _notes(card: ModelCard, manifests: Sequence[Manifest], match: LabelMatch) ->
             f"The model has {match.spare} labels that the data has not; they are left out, so ranks are among the "
             f"{len(match.names)} of the data."
         )
+
+
+def _division_notes(card: ModelCard, everything: Manifest, split: str | None) -> tuple[str, ...]:
+    """Say where the data set's own division leaks, if the model was trained on the other side of it."""
+    division = test_split(everything) if split == "test" else None
+    if division is None or everything.select(division.train).digest() not in card.training_data:
+        return ()
+    return leak_notes(everything, [division])
 
 
 def _label_notes(card: ModelCard, targets: NDArray[np.float32]) -> Iterator[str]:

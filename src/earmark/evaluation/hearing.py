@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import EarmarkError
+from earmark.errors import AudioError, EarmarkError
 from earmark.inference.eventfinder import EventFinder
 from earmark.inference.events import closed_events
 from earmark.inference.parallel import ordered_map
@@ -80,7 +80,7 @@ def hear(backend: "Backend", clip: "Clip", *, rule: DecisionRule | None = None) 
     Raises
     ------
     AudioError
-        If it cannot be read.
+        If it cannot be read, or its samples are so large that no score is finite.
     """
     start = clip.start_seconds or 0.0
     tagger = Tagger(backend, top_k=0, threshold=0.0, novelty="ignore")
@@ -97,6 +97,11 @@ def hear(backend: "Backend", clip: "Clip", *, rule: DecisionRule | None = None) 
             frames.append(outputs.frames[0])
     changes += finder.finish(scan.end_seconds) if finder else []
     answer = tagger.answer()
+    if len(answer["tags"]) < len(backend.card.labels):
+        raise AudioError(
+            f"{clip.name} gives scores that are not finite: its samples are far beyond full scale, which is 1; "
+            "make it again, or leave it out"
+        )
     times = np.concatenate(edges) - start if edges else np.zeros(1)
     if finder is not None:
         times[-1] = scan.end_seconds - start

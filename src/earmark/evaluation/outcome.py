@@ -111,13 +111,26 @@ class Outcome:
 
     @property
     def refused(self) -> NDArray[np.bool_]:
-        """Which clips are answered with none of these for their novelty: bool, shape (clips,)."""
-        if self.novelty is None or self.novelty_threshold is None:
-            return np.zeros(len(self.clips), bool)
-        return np.asarray(self.novelty >= np.asarray(self.novelty_threshold, np.float32))
+        """Which clips are answered with none of these: bool, shape (clips,).
+
+        For their novelty, or because single-label scores leave more for none of the labels than the highest has.
+        """
+        refused = np.zeros(len(self.clips), bool)
+        if self.novelty is not None and self.novelty_threshold is not None:
+            refused |= self.novelty >= np.asarray(self.novelty_threshold, np.float32)
+        return np.asarray(refused | (self._rest > self.scores.max(axis=1)), bool)
+
+    @property
+    def _rest(self) -> NDArray[np.float32]:
+        """What single-label scores leave for none of the labels; 0 in multi-label."""
+        if self.task == "multi-label":
+            return np.zeros(len(self.clips), np.float32)
+        return np.asarray(np.maximum(0.0, 1.0 - self.scores.sum(axis=1)), np.float32)
 
     def rejection(self) -> dict[str, float]:
-        """Return how well novelty tells negatives, which are none of the labels, from the rest.
+        """Return how well "none of these" tells negatives, which are none of the labels, from the rest.
+
+        Each clip's novelty counts, or what its scores leave for none of the labels, whichever is more.
 
         Returns
         -------
@@ -129,7 +142,8 @@ class Outcome:
         if self.novelty is None:
             return {}
         unknown = np.asarray(self.targets.sum(axis=1) == 0)
-        figures = {"roc_auc": float(roc_auc(self.novelty[:, None], unknown[:, None])[0])}
+        strangeness = np.maximum(self.novelty, self._rest)
+        figures = {"roc_auc": float(roc_auc(strangeness[:, None], unknown[:, None])[0])}
         if self.novelty_threshold is not None:
             figures["known_refused"] = mean_of_known(self.refused[~unknown])
             figures["unknown_refused"] = mean_of_known(self.refused[unknown])

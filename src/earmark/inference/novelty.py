@@ -27,11 +27,14 @@ class Rejection:
         What was asked for.
     threshold : float or None
         Novelty in [0, 1] at or above which sound is refused; None where none is.
+    background : bool
+        Whether sound is refused too whose scores leave more for none of the classes than the highest of them has.
     """
 
     has_novelty: bool
     mode: NoveltyMode
     threshold: float | None
+    background: bool = False
 
     @classmethod
     def of(cls, backend: Backend, mode: NoveltyMode, threshold: float | None) -> Self:
@@ -54,8 +57,9 @@ class Rejection:
         if mode not in ("reject", "ignore"):
             raise OptionError(f"novelty={mode!r} is not allowed: give 'reject' or 'ignore'")
         has_novelty = bool(getattr(backend, "has_novelty", False))
+        background = backend.card.background and mode == "reject"
         if threshold is None:
-            return cls(has_novelty, mode, backend.card.novelty_threshold if mode == "reject" else None)
+            return cls(has_novelty, mode, backend.card.novelty_threshold if mode == "reject" else None, background)
         if not 0.0 <= threshold <= 1.0:
             raise OptionError(f"novelty_threshold={threshold:g} is not allowed: a novelty lies in 0 to 1")
         if mode == "ignore":
@@ -65,7 +69,7 @@ class Rejection:
                 f"novelty_threshold={threshold:g} is for models that give novelty, and {backend.card.name!r} gives "
                 "none; leave it out, or take another model"
             )
-        return cls(has_novelty, mode, threshold)
+        return cls(has_novelty, mode, threshold, background)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -77,3 +81,7 @@ class Rejection:
         if self.threshold is None or novelty is None:
             return np.zeros(np.shape(novelty if novelty is not None else 0.0), dtype=bool)
         return np.asarray(np.asarray(novelty, np.float32) >= np.float32(self.threshold))
+
+    def outweighs(self, scores: NDArray[np.floating[Any]]) -> bool:
+        """Return whether what the scores of a clip, shape (classes,), lack to 1 is more than the highest of them."""
+        return self.background and bool(1.0 - scores.sum(dtype=np.float64) > scores.max())

@@ -120,11 +120,11 @@ class ClipResult(Result):
         Tags are under ``tags``; of a model with novelty there are also ``novelty``, ``none_of_these`` and ``closest``.
         """
         tags = [tag.to_dict() for tag in self.tags]
-        if self.novelty is None:
+        if self.novelty is None and not self.none_of_these:
             return self._dict(tags=tags)
         return self._dict(
             tags=tags,
-            novelty=round(self.novelty, 6),
+            novelty=None if self.novelty is None else round(self.novelty, 6),
             none_of_these=self.none_of_these,
             closest=[tag.to_dict() for tag in self.closest],
         )

@@ -78,7 +78,7 @@ class Tagger:
             self._weight += frames
             self._novelty = None if self._novelty is None else self._novelty + novelty * frames
             return
-        refused = self._rejection.refuses(novelty).item()
+        refused = self._rejection.refuses(novelty).item() or self._rejection.outweighs(clip)
         scores = self._refused_scores if refused else self._scores
         np.maximum(scores, clip, out=scores)
         self._weight += not refused
@@ -90,7 +90,7 @@ class Tagger:
         if self._aggregate == "mean":
             scores = scores / self._weight
             novelty = None if novelty is None else novelty / self._weight
-            refused = self._rejection.refuses(novelty).item()
+            refused = self._rejection.refuses(novelty).item() or self._rejection.outweighs(scores)
         else:
             refused = self._weight == 0  # what is known in one segment is there, whatever the others hold
             scores = self._refused_scores if refused else scores

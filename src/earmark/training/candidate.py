@@ -25,11 +25,14 @@ class HeldOut:
         Uncalibrated scores of the clips, as the tail gives them.
     frames : tuple of ndarray of float32, shape (frames, classes)
         Uncalibrated scores of their frames; empty where the recipe has none.
+    notes : tuple of str
+        What a reader of figures of these clips must know, such as a split that leaks.
     """
 
     indices: NDArray[np.int64]
     clip: Scores
     frames: tuple[Scores, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

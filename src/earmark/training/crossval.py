@@ -61,7 +61,8 @@ def crossval(
     splits = cross_folds(manifest, count=folds, seed=run.seed, force=run.force)
     selected = _selected(splits, only)
     notes = [*require_no_leaks(manifest, splits, force=run.force), *_notes(everything, manifest, splits, selected)]
-    run.report(f"{len(selected)} folds of {len(manifest):,} clips, {len(manifest.labels)} classes, recipe {recipe}")
+    kind = "official folds" if all(clip.fold is not None for clip in manifest.clips) else "folds"
+    run.report(f"{len(splits)} {kind} of {len(manifest):,} clips, {len(manifest.labels)} classes, recipe {recipe}")
     scored = [score_fold(chosen, manifest, split, run) for split in selected]
     return _gathered(scored, manifest, recipe, notes)
 
@@ -103,7 +104,7 @@ def _gathered(scored: Sequence[ScoredFold], manifest: Manifest, recipe: str, not
         ends=tuple(clip.end_seconds for clip in clips),
         novelty=np.concatenate([fold.novelty for fold in scored])[order],
         novelty_threshold=np.repeat([fold.novelty_threshold for fold in scored], sizes)[order].astype(np.float32),
-        calibrated=True,
+        calibrated=all(fold.calibrated for fold in scored),
         data=manifest.source,
         notes=tuple(notes),
         failures=failed_clips(manifest),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data.manifest import Clip, Manifest
-from earmark.errors import AudioNotFoundError
+from earmark.errors import AudioError, AudioNotFoundError
 from earmark.inference.classifier import Classifier, default_threads
 from earmark.inference.parallel import ordered_map
 from earmark.training.backbone import Backbone
@@ -94,6 +94,11 @@ def _embeddings(
     def embed(key: str) -> tuple[str, Embeddings]:
         clip = missing[key]
         result = classifier.embed(clip.path, start=clip.start_seconds or 0.0, end=clip.end_seconds)
+        if not np.isfinite(result.embeddings).all():
+            raise AudioError(
+                f"{clip.name} gives embeddings that are not finite: its samples are far beyond full scale, which is 1; "
+                "make it again, or leave it out"
+            )
         cache.write(key, result.embeddings)
         return key, result.embeddings
 

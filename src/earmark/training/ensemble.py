@@ -151,11 +151,14 @@ _RAW = ("Not calibrated: give clips that no member was trained on (data), or the
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tables:
-    """Out-of-fold scores of the members: (members, clips, labels) in the ensemble's order, and the truth."""
+    """Out-of-fold scores of the members: (members, clips, labels) in the ensemble's order, and the truth.
+
+    Clips of one fold belong together, for a source lies in one; where the table knows no folds, those of one file do.
+    """
 
     scores: NDArray[np.float32]
     targets: NDArray[np.float32]
-    clips: tuple[tuple[str, str], ...]
+    groups: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +217,7 @@ def _tables(members: Sequence[_Member], paths: Sequence[str | os.PathLike[str]])
         return None
     names = [[member.card.labels[column].name for column in member.columns] for member in members]
     scores, first = align([read_scores(path) for path in paths], names)
-    return _Tables(scores, first.targets, first.clips)
+    return _Tables(scores, first.targets, first.folds or tuple(path for path, _ in first.clips))
 
 
 def _weights(method: Method, members: Sequence[_Member], tables: _Tables | None, listen: _Listener) -> list[float]:
@@ -246,5 +249,5 @@ def _mixed_answers(tables: _Tables, weights: Sequence[float], mean: Mean, card: 
         frames=tuple(row[None] for row in scores),
         edges=(),
         events=(),
-        groups=tuple(path for path, _ in tables.clips),
+        groups=tables.groups,
     )

@@ -70,7 +70,8 @@ def finish(candidate: Candidate, manifest: Manifest, run: Run, naming: Naming | 
     candidate : Candidate
         What a recipe's `fit` gave for `manifest`.
     manifest : Manifest
-        The clips it was trained with; nothing else is looked at.
+        The clips it was trained with; nothing else is looked at. Where none was held out, the card says that nothing
+        is calibrated.
     run : Run
         Its seed draws the classes that play the unknown.
     naming : Naming, optional
@@ -110,7 +111,7 @@ def _draft(candidate: Candidate, manifest: Manifest, naming: Naming, task: Task)
         frame_hop_seconds=candidate.frame_hop / candidate.sample_rate_hz,
         segment_seconds=_segment_seconds(candidate),
         task=task,
-        calibrated=True,
+        calibrated=len(candidate.held_out.indices) > 0,
         embedding_size=candidate.embedding_size,
         licence=naming.licence,
         description=naming.description or _described(manifest, candidate),
@@ -158,15 +159,18 @@ def _outcome(held: HeldOut, scores: Scores, manifest: Manifest, rule: FittedRule
         clips=tuple(str(clip.path) for clip in clips),
         starts=tuple(clip.start_seconds for clip in clips),
         ends=tuple(clip.end_seconds for clip in clips),
-        calibrated=True,
+        calibrated=draft.calibrated,
         data=manifest.source,
-        notes=(_HELD_OUT_NOTE, *rule.notes),
+        notes=(_HELD_OUT_NOTE if clips else _NOTHING_HELD_OUT_NOTE, *held.notes, *rule.notes),
     )
 
 
 _HELD_OUT_NOTE = (
     "Clips held out of the training; the calibration was fitted on the same clips, so its error leans to the hopeful "
     "side. `earmark crossval` measures without that."
+)
+_NOTHING_HELD_OUT_NOTE = (
+    "There are too few clips to hold any out: nothing was measured, and the scores are not calibrated. Record more."
 )
 
 

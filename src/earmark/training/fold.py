@@ -37,12 +37,15 @@ class ScoredFold:
         Likewise.
     novelty_threshold : float
         Of this fold's model.
+    calibrated : bool
+        Whether it could be.
     """
 
     split: Split
     scores: Scores
     novelty: Scores
     novelty_threshold: float
+    calibrated: bool
 
 
 def score_fold(recipe: Recipe, manifest: Manifest, split: Split, run: Run) -> ScoredFold:
@@ -69,7 +72,13 @@ def score_fold(recipe: Recipe, manifest: Manifest, split: Split, run: Run) -> Sc
     scores, novelty = (np.array(column, np.float32) for column in zip(*answers, strict=True))
     own.report(_figure(scores, test))
     assert card.novelty_threshold is not None
-    return ScoredFold(split=split, scores=scores, novelty=novelty, novelty_threshold=card.novelty_threshold)
+    return ScoredFold(
+        split=split,
+        scores=scores,
+        novelty=novelty,
+        novelty_threshold=card.novelty_threshold,
+        calibrated=card.calibrated,
+    )
 
 
 def _embeddings(candidate: Candidate, recipe: Recipe, clips: Manifest, run: Run) -> Iterator[Scores]:

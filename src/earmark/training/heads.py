@@ -275,7 +275,7 @@ def _grid(**values: Iterable[float]) -> tuple[Values, ...]:
 
 
 HEADS: Mapping[str, Head] = {
-    "logistic": Head(_train_logistic, _grid(C=(0.001, 0.01, 0.1)), usual=1, weighs_labels=True),
+    "logistic": Head(_train_logistic, _grid(C=(0.001, 0.01, 0.1)), scalings=("whole",), usual=1, weighs_labels=True),
     "svm-linear": Head(_train_linear_svm, _grid(C=(1.0, 10.0, 100.0)), usual=1, margins=True, weighs_labels=True),
     "svm-rbf": Head(
         _train_kernel_svm, _grid(C=(1.0, 10.0), gamma=(0.5, 2.0)), usual=2, margins=True, weighs_labels=True

@@ -111,8 +111,8 @@ def search(head: Head, lesson: Lesson, splits: Sequence[Split]) -> Choice:
     Scale and axes of the features are learnt once, from all clips of the lesson without their labels.
     """
     threads = default_threads()
+    views = [_view(lesson, scaling) for scaling in head.scalings or (None,)]
     with _one_thread_each():
-        views = list(ordered_map(lambda scaling: _view(lesson, scaling), head.scalings or (None,), threads))
         if not splits:
             return Choice(head.grid[head.usual], views[0].scaling, views[0].projection)
         jobs = [(view, split) for view in views for split in splits]
@@ -202,7 +202,9 @@ def _judging_weights(lesson: Lesson, order: NDArray[np.int64]) -> NDArray[np.flo
 def _log_loss(logits: Rows, targets: Rows, exclusive: bool, weights: NDArray[np.float64]) -> float:
     """Return the mean log loss of a clip."""
     if exclusive:
-        losses = np.logaddexp.reduce(logits, axis=1) - (logits * targets).sum(axis=1)
+        highest = logits.max(axis=1, keepdims=True)
+        totals = highest[:, 0] + np.log(np.exp(logits - highest).sum(axis=1))
+        losses = totals - (logits * targets).sum(axis=1)
     else:
         losses = (np.logaddexp(0.0, logits) - logits * targets).sum(axis=1)
     return float(np.average(losses, weights=weights))

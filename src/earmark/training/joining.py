@@ -1,4 +1,4 @@
-"""Joining a trunk (waveform to embeddings) and a tail (embeddings to scores) into one graph, and running a tail alone."""
+"""A trunk (waveform to embeddings) and a tail (embeddings to scores): joined into one graph, or the tail alone."""
 
 from collections.abc import Iterable
 from typing import Any

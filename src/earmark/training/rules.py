@@ -63,8 +63,9 @@ def fit_rule(
     Notes
     -----
     Without strong labels a class's threshold divides clips by their highest frame: an event anywhere in a clip without
-    the label is a false alarm. Without any clip the rule is the usual one. With them it divides frames by what covers their middle; and smoothing, the off
-    threshold, shortest duration and widest gap are those of best event F1 on a small grid, one after the other.
+    the label is a false alarm. With them it divides frames by what covers their middle; and smoothing, the off
+    threshold, shortest duration and widest gap are those of best event F1 on a small grid, one after the other. Without
+    any clip the rule is the usual one.
     """
     if not frames:
         return FittedRule(DecisionRule(), ("No clip was held out to fit thresholds on: they are the usual ones.",))

@@ -61,7 +61,7 @@ class Run:
     seed: int = 0
     folder: Path | None = None
     cache: Path = field(default_factory=cache_folder)
-    validation: float = 0.15
+    validation: float = 0.1
     force: bool = False
     accelerator: str = "auto"
     devices: int | str = "auto"

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,15 @@ class ScoreFile:
     labels : tuple of str
         The columns.
     scores, targets : ndarray of float32, shape (clips, labels)
+    folds : tuple of str
+        In which fold each clip was held out; empty where the table does not say.
     """
 
     clips: tuple[tuple[str, str], ...]
     labels: tuple[str, ...]
     scores: NDArray[np.float32]
     targets: NDArray[np.float32]
+    folds: tuple[str, ...] = ()
 
 
 def read_scores(path: str | os.PathLike[str]) -> ScoreFile:
@@ -73,7 +76,8 @@ def read_scores(path: str | os.PathLike[str]) -> ScoreFile:
         ) from error
     targets = np.array([[label in labelled for label in labels] for labelled in truth], np.float32)
     clips = tuple((str(clip), start) for clip, start in zip(columns["path"], starts, strict=True))
-    return ScoreFile(clips, labels, scores.reshape(len(clips), len(labels)), targets.reshape(len(clips), len(labels)))
+    shape, folds = (len(clips), len(labels)), tuple(map(str, columns.get("fold", ())))
+    return ScoreFile(clips, labels, scores.reshape(shape), targets.reshape(shape), folds)
 
 
 def align(files: Sequence[ScoreFile], labels: Sequence[Sequence[str]]) -> tuple[NDArray[np.float32], ScoreFile]:
@@ -113,7 +117,8 @@ def align(files: Sequence[ScoreFile], labels: Sequence[Sequence[str]]) -> tuple[
             )
         rows.append(file.scores[[place[clip] for clip in clips]][:, [file.labels.index(name) for name in names]])
     order = [files[0].labels.index(name) for name in labels[0]]
-    return np.stack(rows), ScoreFile(clips, tuple(labels[0]), rows[0], files[0].targets[:, order])
+    targets = files[0].targets[:, order]
+    return np.stack(rows), replace(files[0], labels=tuple(labels[0]), scores=rows[0], targets=targets)
 
 
 def _start(value: Any) -> str:

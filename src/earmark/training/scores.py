@@ -21,6 +21,8 @@ def _accuracy(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> floa
 
 
 def _mean_average_precision(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
-    """Return the mean over the classes that some clip has."""
+    """Return the mean over the classes that some clip has; 0 where all clips are negatives."""
     present = np.flatnonzero(targets.any(axis=0))
+    if not len(present):
+        return 0.0
     return float(np.mean([average_precision_score(targets[:, index], logits[:, index]) for index in present]))

@@ -16,7 +16,8 @@ def decide(scores: ArrayLike, *, thresholds: ArrayLike | None = None) -> Boolean
     scores : array-like, shape (clips, classes)
     thresholds : array-like, shape (classes,) or (), optional
         A label is given where its score reaches its threshold. Without: the label of the highest score, the first of
-        those that tie.
+        those that tie; and none where the scores leave more to 1 than the highest has, as those of a model do that has
+        learnt what is none of its classes.
 
     Returns
     -------
@@ -28,6 +29,7 @@ def decide(scores: ArrayLike, *, thresholds: ArrayLike | None = None) -> Boolean
         return given
     given = np.zeros(numbers.shape, bool)
     given[np.arange(len(numbers)), numbers.argmax(axis=1)] = True
+    given[1.0 - numbers.sum(axis=1) > numbers.max(axis=1)] = False
     return given
 
 

@@ -34,10 +34,11 @@ def checked(scores: ArrayLike, targets: ArrayLike) -> tuple[Floats, Booleans]:
 
 
 def mean_of_known(values: ArrayLike) -> float:
-    """Return the mean of what is not NaN; NaN where nothing is left."""
+    """Return the mean of what is not NaN; NaN where nothing is left, or infinities of both signs are."""
     numbers = np.asarray(values, np.float64)
     known = numbers[~np.isnan(numbers)]
-    return float(known.mean()) if len(known) else float("nan")
+    with np.errstate(invalid="ignore"):
+        return float(known.mean()) if len(known) else float("nan")
 
 
 def ratio(part: Any, whole: Any, *, empty: float = float("nan")) -> Floats:

@@ -60,8 +60,9 @@ def _lines(result: Result, marks: _Marks) -> Iterator[str]:
 
 
 def _tags(result: ClipResult, marks: _Marks) -> Iterator[str]:
-    if result.none_of_these and result.novelty is not None:
-        answer = f"  {NONE_OF_THESE.name} (novelty {_number(result.novelty)})"
+    if result.none_of_these:
+        strange = "" if result.novelty is None else f" (novelty {_number(result.novelty)})"
+        answer = f"  {NONE_OF_THESE.name}{strange}"
         closest = [f"; closest: {_fit(tag.label, 25, marks).rstrip()} {_number(tag.score)}" for tag in result.closest]
         yield answer + "".join(closest[:1])
     elif not result.tags:

@@ -15,27 +15,36 @@ _STEM_SIZE, _STEM_STRIDE = 5, 2
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions with their normalisation and ReLU before them, and a skip (He et al., 2016).
+    """Two convolutions with their normalisation and ReLU before them, and a skip (He et al., 2016).
 
-    Maps [B, inputs, frames, bands] to [B, outputs, frames - 4, bands].
+    Maps [B, inputs, frames, bands] to [B, outputs, frames - 2 * (frames seen - 1), bands].
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    seen : {1, 3}
+        Frames that a convolution sees at once; of bands it sees 3.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, seen: int = 3) -> None:
         super().__init__()
-        self.first = _Convolution(inputs, outputs)
-        self.second = _Convolution(outputs, outputs)
+        self.lost = seen - 1
+        self.first = _Convolution(inputs, outputs, seen)
+        self.second = _Convolution(outputs, outputs, seen)
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
         """Add what the convolutions make of the maps to the maps."""
-        skipped: Tensor = self.skip(maps[:, :, 2:-2])
+        skipped: Tensor = self.skip(maps[:, :, self.lost : -self.lost] if self.lost else maps)
         convolved: Tensor = self.second(self.first(maps))
         return skipped + convolved
 
 
 class _Convolution(nn.Sequential):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 3, padding=(0, 1), bias=False))
+    def __init__(self, inputs: int, outputs: int, seen: int) -> None:
+        convolution = nn.Conv2d(inputs, outputs, (seen, 3), padding=(0, 1), bias=False)
+        super().__init__(nn.BatchNorm2d(inputs), nn.ReLU(), convolution)
 
 
 class _Input(nn.Module):
@@ -88,7 +97,8 @@ def residual_layers(bands: int, widths: Sequence[int], depth: int) -> list[nn.Mo
     layers: list[nn.Module] = [_Input(bands), stem]
     inputs = widths[0]
     for stage, width in enumerate(widths):
-        blocks = [Residual(inputs if block == 0 else width, width) for block in range(depth)]
+        seen = frames_seen(stage, len(widths))
+        blocks = [Residual(inputs if block == 0 else width, width, seen) for block in range(depth)]
         layers.append(nn.Sequential(*([nn.MaxPool2d(2)] if stage else []), *blocks))
         inputs = width
     return [*layers, _Readout(inputs)]
@@ -96,11 +106,19 @@ def residual_layers(bands: int, widths: Sequence[int], depth: int) -> list[nn.Mo
 
 def residual_steps(stages: int, depth: int) -> list[tuple[int, int]]:
     """Return size and stride in time of every layer that `residual_layers` makes."""
-    blocks = [(3, 1)] * (2 * depth)
-    steps = [(_STEM_SIZE, _STEM_STRIDE), *blocks]
-    for _ in range(stages - 1):
-        steps += [(2, 2), *blocks]
+    steps = [(_STEM_SIZE, _STEM_STRIDE)]
+    for stage in range(stages):
+        blocks = [(frames_seen(stage, stages), 1)] * (2 * depth)
+        steps += [*([(2, 2)] if stage else []), *blocks]
     return steps
+
+
+def frames_seen(stage: int, stages: int) -> int:
+    """Return how many frames the convolutions of a stage see at once: one in the last of several.
+
+    There three would double what an embedding sees, and leave a short clip with few embeddings.
+    """
+    return 1 if stage and stage == stages - 1 else 3
 
 
 def field_of(steps: Iterable[tuple[int, int]]) -> Field:

@@ -15,11 +15,11 @@ RATE_HZ = 16_000
 
 
 def conv(
-    make_head: HeadMaker, *, widths: Sequence[int] = (32, 64, 128, 256), depth: int = 1, bands: int = 64
+    make_head: HeadMaker, *, widths: Sequence[int] = (32, 64, 160, 320), depth: int = 1, bands: int = 64
 ) -> Network:
     """Return a residual network on the log-mel spectrogram.
 
-    Frames of 32 ms each 16 ms; an embedding sees 2.2 s and there is one each 0.256 s, with four stages of depth 1.
+    Frames of 32 ms each 16 ms; an embedding sees 1.2 s and there is one each 0.256 s, with four stages of depth 1.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ class AttentionRecipe(LossSettings, FitSettings):
             frame_hop=embedded.frame_hop,
             embedding_size=embedded.embedding_size,
             embeddings=embedded.embeddings,
-            held_out=heard(tail, embedded.embeddings, lesson.split.test),
+            held_out=heard(tail, embedded.embeddings, lesson),
             facts={"recipe": "attention", **settings_facts(self), "backbone_sha256": embedded.backbone_sha256, **facts},
             frozen=True,
         )

@@ -32,7 +32,7 @@ class FinetuneRecipe(NetworkRecipe):
 
     network: str = "yamnet"
     backbone: str = "yamnet"
-    head: str = "mean+max"
+    head: str | None = "mean+max"
     fitted_head: bool = True
     epochs: int = 12
     learning_rate: float = 2e-4
@@ -48,7 +48,7 @@ class FinetuneRecipe(NetworkRecipe):
             classes=lesson.classes,
             task=lesson.task,
             seed=run.seed,
-            head=self.head,
+            head=self.head or "mean+max",
             head_options=self.head_options,
             **{"weights": self.backbone, **self.options},
         )

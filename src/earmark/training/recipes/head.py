@@ -1,10 +1,11 @@
 """The recipe `head`: a frozen backbone's embeddings, pooled over time, and a classifier of scikit-learn on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from earmark.data.leaks import leak_notes
 from earmark.data.manifest import Manifest
 from earmark.training.backbone import Backbone
 from earmark.training.candidate import Candidate, HeldOut, Scores
@@ -81,7 +82,10 @@ class HeadRecipe:
             frame_hop=embedded.frame_hop,
             embedding_size=embedded.embedding_size,
             embeddings=embedded.embeddings,
-            held_out=self._held_out(choice, embedded, len(manifest.labels), lesson.exclusive),
+            held_out=replace(
+                self._held_out(choice, embedded, len(manifest.labels), lesson.exclusive),
+                notes=leak_notes(manifest, choice.splits),
+            ),
             facts=self._facts(choice, backbone, run),
             frozen=True,
         )

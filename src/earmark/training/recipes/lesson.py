@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data.augmentation import Augmentation
+from earmark.data.leaks import leak_notes, require_no_leaks
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Split, hold_out
 from earmark.model.card import Task
@@ -46,17 +47,22 @@ class Lesson:
 
     @classmethod
     def of(cls, manifest: Manifest, run: Run) -> "Lesson":
-        """Divide the clips, and give negatives a class of their own where classes exclude each other."""
+        """Divide the clips, and give negatives a class of their own where classes exclude each other.
+
+        Raises
+        ------
+        LeakError
+            If a source is on both sides of the data set's own division, unless the run is forced.
+        TooFewClipsError
+            If no clip can be held out.
+        """
         task: Task = "multi-label" if manifest.is_multi_label else "single-label"
         targets = manifest.targets()
         if task == "single-label" and manifest.has_negatives:
             targets = np.column_stack([targets, (targets.sum(axis=1) == 0).astype(np.float32)])
-        return cls(
-            manifest=manifest,
-            task=task,
-            targets=targets,
-            split=hold_out(manifest, fraction=run.validation, seed=run.seed),
-        )
+        split = hold_out(manifest, fraction=run.validation, seed=run.seed)
+        require_no_leaks(manifest, [split], force=run.force)
+        return cls(manifest=manifest, task=task, targets=targets, split=split)
 
     @property
     def classes(self) -> int:
@@ -98,13 +104,15 @@ class LossSettings:
         return loss_for(lesson.task, self.loss, weights, self.label_smoothing)
 
 
-def heard(tail: "onnx.ModelProto", embeddings: Sequence[Embeddings], indices: NDArray[np.int64]) -> HeldOut:
+def heard(tail: "onnx.ModelProto", embeddings: Sequence[Embeddings], lesson: Lesson) -> HeldOut:
     """Return the scores of held-out clips, from the nodes that ship."""
+    indices = lesson.split.test
     outputs = TailBackend(tail).run_each(embeddings[int(index)] for index in indices)
     return HeldOut(
         indices=indices,
         clip=np.concatenate([output.clip for output in outputs]),
         frames=tuple(output.frames[0] for output in outputs),
+        notes=leak_notes(lesson.manifest, [lesson.split]),
     )
 
 

@@ -28,6 +28,13 @@ from earmark.training.scores import score_for
 from earmark.training.torchgraph import export_tail, export_trunk
 from earmark.training.wholeclips import WholeClips, embed_whole
 
+OWN_NETWORKS = ("conv", "wave")
+
+SCRATCH = (
+    "strong,stretch_probability=0,pitch_probability=0,filter_probability=0,speed_probability=0.5,mixup_alpha=0.4"
+)
+"""What networks from scratch are taught with: all that costs little, as they see every clip many times."""
+
 LONGEST_CROP_SECONDS = 5.0
 """Where a recipe names no length, clips are cut to that of the longest, this at most."""
 
@@ -40,9 +47,10 @@ class NetworkRecipe(LossSettings, FitSettings):
     ----------
     network : str
         A name that `earmark.training.networks.build_network` knows.
-    head : str
-        ``mean``, or one that learns when a label is heard: ``attention``, ``decision-max``, ``decision-average``,
-        ``multi-level-attention``, ``feature-attention``.
+    head : str, optional
+        ``mean``, ``mean+max``, or one that learns when a label is heard: ``attention``, ``decision-max``,
+        ``decision-average``, ``multi-level-attention``, ``feature-attention``. By default ``mean+max`` for earmark's
+        own networks, and for those that others published ``mean``, as they have it.
     options : Mapping
         Of the network, such as ``widths``.
     head_options : Mapping
@@ -57,7 +65,7 @@ class NetworkRecipe(LossSettings, FitSettings):
     """
 
     network: str = "conv"
-    head: str = "mean"
+    head: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     head_options: Mapping[str, Any] = field(default_factory=dict)
     augmentation: str | Augmentation = "light"
@@ -107,7 +115,7 @@ class NetworkRecipe(LossSettings, FitSettings):
             classes=lesson.classes,
             task=lesson.task,
             seed=run.seed,
-            head=self.head,
+            head=self.head or ("mean+max" if self.network in OWN_NETWORKS else "mean"),
             head_options=self.head_options,
             **self.options,
         )
@@ -163,7 +171,7 @@ class NetworkRecipe(LossSettings, FitSettings):
             frame_hop=geometry.frame_hop,
             embedding_size=network.embedding_size,
             embeddings=embeddings,
-            held_out=heard(tail, embeddings, lesson.split.test),
+            held_out=heard(tail, embeddings, lesson),
             facts={"recipe": self.name, **settings_facts(self), "seed": run.seed, **fitted.facts()},
         )
 

@@ -90,7 +90,7 @@ def test_then_evaluate_and_classify(clips: Path, tiny_model: Path, desk: Path, h
     assert here("train", clips, "--backbone", tiny_model).status == 0
     measured = here("evaluate", "model.onnx", clips)
     assert (measured.status, measured.err) == (0, "")
-    assert "ROC-AUC of novelty" in measured.out
+    assert "ROC-AUC of none of these" in measured.out
     assert "trained on this very list" in " ".join(measured.out.split())
     heard = here("classify", "--model", "model.onnx", clips / "high" / "0.wav")
     assert heard.status == 0
@@ -120,7 +120,7 @@ def test_crossval(clips: Path, tiny_model: Path, desk: Path, here: Here) -> None
     lines = done.out.splitlines()
     assert lines[0].startswith("recipe head, cross-validated  18 clips of ")
     assert "over 3 folds" in lines[1]
-    assert any(line.startswith("  Unknown clips answered with none") for line in lines)
+    assert any(line.startswith("  Clips of no label answered so") for line in lines)
     table = pyarrow.parquet.read_table(desk / "s.parquet").to_pydict()
     assert set(table) == {"path", "fold", "truth", "novelty", "score:high", "score:low"}
     assert len(set(table["path"])) == 18

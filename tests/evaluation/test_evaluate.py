@@ -106,7 +106,7 @@ def test_unknown_labels_are_refused_or_none_of_these(tmp_path: Path) -> None:
     model = save_novel_model(tmp_path / "novel.onnx")
     known, strange = (write_clip(tmp_path / f"{number}.wav", number) for number in range(2))
     manifest = Manifest.of([Clip(known, ("Tone",)), Clip(strange, ("Dodo",))], source="x", layout="csv")
-    with pytest.raises(LabelError, match="does not have 1 labels of the data: 'Dodo'"):
+    with pytest.raises(LabelError, match="does not have 1 label of the data: 'Dodo'"):
         evaluate(model, manifest)
     outcome = evaluate(model, manifest, unknown="none")
     assert outcome.labels == ("Tone",)

@@ -7,7 +7,7 @@ from typer import Argument, Option
 
 from earmark.cli import options, trainoptions
 from earmark.cli.messages import end_with_failures
-from earmark.cli.outcome import print_outcome, with_command_line
+from earmark.cli.outcome import check_places, print_outcome, with_command_line
 from earmark.cli.progress import ProgressBar
 
 
@@ -49,12 +49,10 @@ def evaluate(
     """
     from earmark.cli.rule import decision_rule
     from earmark.evaluation.evaluate import evaluate as measure
-    from earmark.evaluation.outcome import check_scores_file
     from earmark.evaluation.report import write_report
     from earmark.inference.classifier import Classifier
 
-    if scores:
-        check_scores_file(scores)
+    check_places(scores=scores, report=report)
     classifier = Classifier.load(model, threads=threads, device=device)
     with ProgressBar(_count_clips) as bar:
         outcome = measure(

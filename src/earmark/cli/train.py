@@ -5,7 +5,6 @@ import shlex
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,8 +12,7 @@ import typer
 from earmark.cli import trainoptions as options
 from earmark.cli.messages import end_with_failures
 from earmark.cli.optiongroups import with_groups
-from earmark.cli.outcome import print_outcome, with_command_line
-from earmark.errors import OutputError
+from earmark.cli.outcome import check_places, print_outcome, with_command_line
 
 if TYPE_CHECKING:
     from earmark.evaluation.outcome import Outcome
@@ -48,7 +46,7 @@ def train(
     It is one file, calibrated, with thresholds, and able to say "none of these". The default recipe learns a head on
     the embeddings of a ready model, in a minute. It is measured on clips that were held out, and its card says how.
     """
-    _require_folder_of(report)
+    check_places(report=report)
     from earmark import train as train_model
 
     result = train_model(
@@ -101,12 +99,7 @@ def crossval(
     Every clip is scored by a model that has never seen its fold. The data's own folds are used where it has them; else
     folds that never split a source.
     """
-    _require_folder_of(report)
-    _require_folder_of(scores)
-    if scores:
-        from earmark.evaluation.outcome import check_scores_file
-
-        check_scores_file(scores)
+    check_places(scores=scores, report=report)
     from earmark import crossval as cross_validate
 
     outcome = cross_validate(
@@ -160,12 +153,6 @@ class _Lines:
     def __call__(self, line: str) -> None:
         if not self._silent:
             print(f"{time.monotonic() - self._began:7.1f} s  {line}", file=sys.stderr, flush=True)
-
-
-def _require_folder_of(path: str | None) -> None:
-    """Refuse a place that cannot be written before the training, not after it."""
-    if path and not Path(path).parent.is_dir():
-        raise OutputError(f"there is no folder {Path(path).parent}: make it, or choose another place for {path}")
 
 
 def _write_report(outcome: "Outcome", path: str | None) -> None:

@@ -96,8 +96,8 @@ def _place(card: ModelCard, label: str) -> int | None:
 def _lacks(card: ModelCard, unknown: Sequence[str]) -> str:
     more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
     listed = ", ".join(map(repr, unknown[:_LISTED])) + more
+    many = "1 label" if len(unknown) == 1 else f"{len(unknown)} labels"
     return (
-        f"model {card.name!r} does not have {len(unknown)} labels of the data: {listed}; rename them as "
-        f"`earmark models info {card.name} --labels` lists them, or measure them as sound of none of its classes "
-        "(--unknown none)"
+        f"model {card.name!r} does not have {many} of the data: {listed}; rename them as `earmark models info MODEL "
+        "--labels` lists them, or let `earmark evaluate --unknown none` measure them as sound of none of its classes"
     )

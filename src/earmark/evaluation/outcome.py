@@ -113,18 +113,22 @@ class Outcome:
     def refused(self) -> NDArray[np.bool_]:
         """Which clips are answered with none of these: bool, shape (clips,).
 
-        For their novelty, or because single-label scores leave more for none of the labels than the highest has.
+        For their novelty; or because single-label scores leave more for none of the labels than the highest has, or no
+        multi-label score reaches its threshold.
         """
         refused = np.zeros(len(self.clips), bool)
         if self.novelty is not None and self.novelty_threshold is not None:
             refused |= self.novelty >= np.asarray(self.novelty_threshold, np.float32)
+        if self.task == "multi-label":
+            limits = np.array([self.thresholds.get(label, 0.5) for label in self.labels], np.float32)
+            return np.asarray(refused | ~(self.scores >= limits).any(axis=1), bool)
         return np.asarray(refused | (self._rest > self.scores.max(axis=1)), bool)
 
     @property
     def _rest(self) -> NDArray[np.float32]:
-        """What single-label scores leave for none of the labels; 0 in multi-label."""
+        """What the scores leave for none of the labels: single-label what their sum lacks to 1, else their highest."""
         if self.task == "multi-label":
-            return np.zeros(len(self.clips), np.float32)
+            return np.asarray(1.0 - self.scores.max(axis=1, initial=0.0), np.float32)
         return np.asarray(np.maximum(0.0, 1.0 - self.scores.sum(axis=1)), np.float32)
 
     def rejection(self) -> dict[str, float]:

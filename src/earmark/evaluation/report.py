@@ -184,6 +184,8 @@ def _novelty(outcome: Outcome) -> Markup:
     chart = novelty_chart(outcome.novelty, unknown, threshold)
     words = "How unlike its training data the model finds each clip"
     words += ". From the dashed line on it answers “none of these”." if threshold is not None else "."
+    if unknown.any():
+        words += " Negatives that it has learnt from are not new to it: those it tells by their scores."
     if isinstance(outcome.novelty_threshold, np.ndarray):
         words += " Every fold has a threshold of its own; the line is their mean."
     return _section(

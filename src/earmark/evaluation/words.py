@@ -152,4 +152,5 @@ def _rejection(outcome: Outcome) -> Iterator[str]:
     if "known_refused" in figures and math.isfinite(figures["known_refused"]):
         told = f"It answers “none of these” to {percent(figures['known_refused'])} of the clips that it should know"
         unknown = figures["unknown_refused"]
-        yield f"{told}, and to {percent(unknown)} of those that it cannot." if math.isfinite(unknown) else f"{told}."
+        others = f", and to {percent(unknown)} of those that have none of its labels" if math.isfinite(unknown) else ""
+        yield f"{told}{others}."

@@ -146,7 +146,7 @@ def ensemble(
     return EnsembleResult(path=path, card=read_card(path), weights=counted, reliability=done.after, notes=done.notes)
 
 
-_RAW = ("Not calibrated: give clips that no member was trained on (data), or their out-of-fold scores (scores).",)
+_RAW = ("Not calibrated: give clips that no member was trained on (--data), or their out-of-fold scores (--scores).",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Calibrating a finished model file on labelled clips: a new file with further nodes and fitted thresholds."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ from earmark.training.thresholds import Wanted
 
 if TYPE_CHECKING:
     import onnx
+
+_SEEN = "The model was trained on this very list: it is surer of these clips than of others, and so are these figures."
 
 CROSS_PARTS = 5
 """Parts of the clips, each measured after a calibration on the others."""
@@ -129,6 +131,7 @@ def calibrate(
     manifest = data if isinstance(data, Manifest) else read_manifest(str(data), layout=layout, audio=_text(audio))
     answers = ask_clips(classifier, manifest, progress)
     done = recalibrated(onnx.load(path), classifier.card, answers, method=method, wanted=wanted, source=manifest.source)
+    seen = (_SEEN,) if manifest.digest() in classifier.card.training_data else ()
     return CalibrateResult(
         path=save(done.model, done.card, output),
         card=read_card(output),
@@ -136,7 +139,7 @@ def calibrate(
         clips=len(answers.scores),
         before=done.before,
         after=done.after,
-        notes=done.notes,
+        notes=(*seen, *done.notes),
         failures=(*((str(lost.path), lost.reason) for lost in manifest.failures), *answers.failures),
     )
 
@@ -194,8 +197,17 @@ def recalibrated(
         calibration=calibration.to_dict(),
         before=before,
         after=after,
-        notes=rule.notes,
+        notes=(*_warnings(len(answers.scores), before, after), *rule.notes),
     )
+
+
+def _warnings(clips: int, before: Reliability, after: Reliability) -> Iterator[str]:
+    """Say where calibrating did no good."""
+    if after.log_loss > before.log_loss:
+        yield (
+            f"The scores got worse: log loss {before.log_loss:.3f} before, {after.log_loss:.3f} after on clips that "
+            f"took no part. {clips:,} clips are too few, or the model was calibrated well: keep the old file."
+        )
 
 
 def _check_covered(card: ModelCard, answers: Answers) -> None:

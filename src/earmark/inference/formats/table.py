@@ -61,7 +61,7 @@ def _lines(result: Result, marks: _Marks) -> Iterator[str]:
 
 def _tags(result: ClipResult, marks: _Marks) -> Iterator[str]:
     if result.none_of_these:
-        strange = "" if result.novelty is None else f" (novelty {_number(result.novelty)})"
+        strange = f" ({_reason(result)})"
         answer = f"  {NONE_OF_THESE.name}{strange}"
         closest = [f"; closest: {_fit(tag.label, 25, marks).rstrip()} {_number(tag.score)}" for tag in result.closest]
         yield answer + "".join(closest[:1])
@@ -70,6 +70,14 @@ def _tags(result: ClipResult, marks: _Marks) -> Iterator[str]:
     width = min(40, max((len(one_line(tag.label)) for tag in result.tags), default=0))
     for tag in result.tags:
         yield f"  {_fit(tag.label, width, marks)}  {_number(tag.score)}  {_bar(tag.score, 30, marks)}"
+
+
+def _reason(result: ClipResult) -> str:
+    """Return why none of the labels is the answer."""
+    threshold = result.parameters.get("novelty_threshold") or 0.0
+    if result.novelty is None or result.novelty < threshold:
+        return "like its negatives"  # which a model has learnt to tell from its classes
+    return f"novelty {_number(result.novelty)}"
 
 
 def _events(result: EventsResult, marks: _Marks) -> Iterator[str]:

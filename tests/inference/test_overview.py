@@ -82,9 +82,9 @@ def test_the_spectrogram_shows_a_tone_where_and_when_it_is(classifier: Classifie
 
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 32_000, 44_100])
 def test_the_spectrogram_fits_a_model_of_any_rate(rate_hz: int) -> None:
-    from earmark.inference.overview import _settings
+    from earmark.features.logmel import picture_settings
 
-    settings = _settings(rate_hz)
+    settings = picture_settings(rate_hz)
     assert settings.high_hz == rate_hz / 2
     assert (settings.mel.sum(axis=0) > 0).all(), "no band is empty"
 

@@ -189,7 +189,7 @@ def test_progress_is_told_every_two_seconds_at_most(
     clips: Manifest, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(np.arange(0.0, 100.0, 0.5))
-    monkeypatch.setattr("earmark.training.embeddings.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("earmark.training.pace.time.monotonic", lambda: next(clock))
     lines: list[str] = []
     embed_clips(clips, tiny_model, Run(cache=tmp_path, report=lines.append))
     assert lines == [f"embedded {count} of 12 clips" for count in (4, 8, 12)]

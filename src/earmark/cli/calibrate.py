@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from earmark.cli import trainoptions as options
-from earmark.cli.messages import INPUT_FAILED, complain
+from earmark.cli.messages import end_with_failures
 from earmark.cli.options import Threads
 from earmark.cli.progress import ProgressBar, count_files
 
@@ -66,10 +66,7 @@ def calibrate(
         print(json.dumps(result.to_dict(), ensure_ascii=False))
     else:
         _print(result)
-    for file, reason in result.failures:
-        complain(reason if file in reason else f"{file}: {reason}")
-    if result.failures:
-        raise typer.Exit(INPUT_FAILED)
+    end_with_failures(result.failures)
 
 
 def _print(result: "CalibrateResult") -> None:

@@ -241,6 +241,11 @@ class Manifest:
                 "record more of them, or leave them out"
             )
 
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """The files that could not be read, and why, as outcomes have them."""
+        return tuple((str(failure.path), failure.reason) for failure in self.failures)
+
     def digest(self) -> str:
         """Return the SHA-256 of the list in hexadecimal: same clips, labels and folds, wherever the folder stands.
 

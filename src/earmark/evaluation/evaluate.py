@@ -115,7 +115,7 @@ def evaluate(
             *_division_notes(card, everything, split),
             *_label_notes(card, targets),
         ),
-        failures=(*((str(lost.path), lost.reason) for lost in manifest.failures), *failures),
+        failures=(*manifest.left_out, *failures),
         **_circumstances(card, manifest, pairs),
     )
     if report is not None:

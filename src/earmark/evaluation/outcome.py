@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import MissingExtraError, OptionError, OutputError
-from earmark.evaluation.metrics import Metrics, Spread, measure, roc_auc, spread_over_folds
+from earmark.evaluation.metrics import Metrics, Spread, decide, measure, roc_auc, spread_over_folds
 from earmark.evaluation.metrics.probability import Task
 from earmark.evaluation.metrics.table import mean_of_known
 
@@ -119,10 +119,10 @@ class Outcome:
         refused = np.zeros(len(self.clips), bool)
         if self.novelty is not None and self.novelty_threshold is not None:
             refused |= self.novelty >= np.asarray(self.novelty_threshold, np.float32)
+        limits = None
         if self.task == "multi-label":
             limits = np.array([self.thresholds.get(label, 0.5) for label in self.labels], np.float32)
-            return np.asarray(refused | ~(self.scores >= limits).any(axis=1), bool)
-        return np.asarray(refused | (self._rest > self.scores.max(axis=1)), bool)
+        return np.asarray(refused | ~decide(self.scores, thresholds=limits).any(axis=1), bool)
 
     @property
     def _rest(self) -> NDArray[np.float32]:

@@ -7,13 +7,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from earmark.features.logmel import LogMel
+from earmark.features.logmel import LogMel, picture_settings
 
 FLOOR_DB = -75.0
-BANDS = 96
 MOST_COLUMNS = 500
-
-_WINDOW_SECONDS, _HOP_SECONDS, _LOW_HZ = 0.032, 0.010, 50.0
 
 # Points of a scale from black over violet and orange to pale yellow, even in lightness, like Matplotlib's magma.
 _COLOURS: tuple[tuple[int, int, int], ...] = (
@@ -30,7 +27,7 @@ def spectrogram_png(waveform: NDArray[np.float32], sample_rate_hz: int) -> bytes
     waveform : ndarray of float32, shape (samples,)
     sample_rate_hz : int
     """
-    settings = _settings(sample_rate_hz)
+    settings = picture_settings(sample_rate_hz)
     decibels = _decibels(_power(waveform, settings))
     return png((decibels.T[::-1] / FLOOR_DB * -255 + 255).round().astype(np.uint8))
 
@@ -54,20 +51,6 @@ def png(values: NDArray[np.uint8]) -> bytes:
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def _settings(sample_rate_hz: int) -> LogMel:
-    window = round(_WINDOW_SECONDS * sample_rate_hz)
-    return LogMel(
-        sample_rate=sample_rate_hz,
-        window_seconds=window / sample_rate_hz,
-        hop_seconds=round(_HOP_SECONDS * sample_rate_hz) / sample_rate_hz,
-        # Half the steps between frequencies that the window alone would give, so that each low band holds one.
-        fft_size=2 ** (2 * window - 1).bit_length(),
-        bands=BANDS,
-        low_hz=_LOW_HZ,
-        high_hz=sample_rate_hz / 2,
-    )
 
 
 def _power(waveform: NDArray[np.float32], settings: LogMel) -> NDArray[np.float64]:

@@ -202,3 +202,18 @@ PRESETS: dict[str, LogMel] = {
     ),
 }
 """Named settings: ``yamnet``, ``vggish``, ``general``."""
+
+
+def picture_settings(sample_rate_hz: int) -> LogMel:
+    """Return a spectrogram for the eye: finer bands than a network's, up to half the sample rate."""
+    window = round(0.032 * sample_rate_hz)
+    return LogMel(
+        sample_rate=sample_rate_hz,
+        window_seconds=window / sample_rate_hz,
+        hop_seconds=round(0.010 * sample_rate_hz) / sample_rate_hz,
+        # Half the steps between frequencies that the window alone would give, so that each low band holds one.
+        fft_size=2 ** (2 * window - 1).bit_length(),
+        bands=96,
+        low_hz=50.0,
+        high_hz=sample_rate_hz / 2,
+    )

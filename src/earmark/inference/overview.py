@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from earmark.audio.decode import Source, open_audio
-from earmark.features.logmel import LogMel
+from earmark.features.logmel import LogMel, picture_settings
 from earmark.inference.classifier import Classifier
 from earmark.inference.eventfinder import EventFinder
 from earmark.inference.events import EventChange, closed_events
@@ -27,8 +27,6 @@ MOST_COLUMNS = 2000
 FLOOR_DB = -80.0
 """What lies further below the loudest band is as good as silent."""
 
-_WINDOW_SECONDS, _HOP_SECONDS = 0.032, 0.010
-_BANDS, _LOW_HZ = 96, 50.0
 
 Matrix: TypeAlias = NDArray[np.floating[Any]]
 
@@ -198,7 +196,7 @@ class _Sound:
     """Envelope and spectrogram of samples that come in blocks: a row each 10 ms."""
 
     def __init__(self, sample_rate_hz: int) -> None:
-        self.settings = _settings(sample_rate_hz)
+        self.settings = picture_settings(sample_rate_hz)
         self.envelope, self.power = Columns(np.maximum, 2), Columns(np.add, self.settings.bands)
         self._mel = self.settings.mel.astype(np.float32)
         # Zeros before the sound put the middle of each window over the middle of its row.
@@ -230,18 +228,3 @@ class _Sound:
         self.power.push(np.square(np.abs(spectrum)).astype(np.float32) @ self._mel)
         self.envelope.push(np.stack([-steps.min(axis=1), steps.max(axis=1)], axis=1))
         self._pending = self._pending[rows * hop :]
-
-
-def _settings(sample_rate_hz: int) -> LogMel:
-    """Return a spectrogram for the eye: finer bands than a network's, up to half the sample rate."""
-    window = round(_WINDOW_SECONDS * sample_rate_hz)
-    return LogMel(
-        sample_rate=sample_rate_hz,
-        window_seconds=window / sample_rate_hz,
-        hop_seconds=round(_HOP_SECONDS * sample_rate_hz) / sample_rate_hz,
-        # Half the steps between frequencies that the window alone would give, so that each low band holds one.
-        fft_size=2 ** (2 * window - 1).bit_length(),
-        bands=_BANDS,
-        low_hz=_LOW_HZ,
-        high_hz=sample_rate_hz / 2,
-    )

@@ -13,7 +13,7 @@ from earmark.errors import OptionError
 from earmark.evaluation.outcome import Outcome, summarise
 from earmark.training.fold import ScoredFold, score_fold
 from earmark.training.recipebook import DEFAULT_RECIPE, WholeRecipe, recipe_and_run
-from earmark.training.train import failed_clips, read_clips, without_tests
+from earmark.training.train import read_clips, without_tests
 
 
 def crossval(
@@ -107,5 +107,5 @@ def _gathered(scored: Sequence[ScoredFold], manifest: Manifest, recipe: str, not
         calibrated=all(fold.calibrated for fold in scored),
         data=manifest.source,
         notes=tuple(notes),
-        failures=failed_clips(manifest),
+        failures=manifest.left_out,
     )

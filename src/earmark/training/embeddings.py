@@ -2,8 +2,7 @@
 
 import hashlib
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +15,10 @@ from earmark.inference.classifier import Classifier, default_threads
 from earmark.inference.parallel import ordered_map
 from earmark.training.backbone import Backbone
 from earmark.training.embeddingcache import EmbeddingCache, entry_key
+from earmark.training.pace import Pace
 from earmark.training.run import Run
 
 Embeddings = NDArray[np.float32]
-
-_REPORT_EVERY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +100,10 @@ def _embeddings(
         cache.write(key, result.embeddings)
         return key, result.embeddings
 
-    known |= dict(_told(ordered_map(embed, missing, threads), len(missing), report))
+    pace = Pace(report, "embedded", to_the_end=True)
+    for done, (key, computed) in enumerate(ordered_map(embed, missing, threads), start=1):
+        known[key] = computed
+        pace(done, len(missing))
     return [embeddings for key in keys if (embeddings := known[key]) is not None]
 
 
@@ -124,16 +125,3 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AudioNotFoundError(f"cannot read {path}: {error.strerror}; check the list of clips") from error
-
-
-def _told(
-    done: Iterator[tuple[str, Embeddings]], total: int, report: Callable[[str], None]
-) -> Iterator[tuple[str, Embeddings | None]]:
-    """Pass results on, with a line of progress now and then and one at the end."""
-    last = time.monotonic()
-    for count, item in enumerate(done, start=1):
-        yield item
-        now = time.monotonic()
-        if count == total or now - last >= _REPORT_EVERY_SECONDS:
-            report(f"embedded {count:,} of {total:,} clips")
-            last = now

@@ -17,16 +17,20 @@ class Pace:
         What is done, such as ``decoded``.
     things : str
         To what, in the plural.
+    to_the_end : bool
+        Whether the last of them is told too, however soon it comes.
     """
 
-    def __init__(self, report: Callable[[str], None], doing: str, things: str = "clips") -> None:
-        self._report, self._doing, self._things = report, doing, things
+    def __init__(
+        self, report: Callable[[str], None], doing: str, things: str = "clips", *, to_the_end: bool = False
+    ) -> None:
+        self._report, self._doing, self._things, self._to_the_end = report, doing, things, to_the_end
         self._last = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
         """Say how many are done, of how many."""
         now = time.monotonic()
-        if now - self._last >= REPORT_EVERY_SECONDS:
+        if now - self._last >= REPORT_EVERY_SECONDS or (self._to_the_end and done == total):
             whole = "" if total is None else f" of {total:,}"
             self._report(f"{self._doing} {done:,}{whole} {self._things}")
             self._last = now

@@ -140,7 +140,7 @@ def calibrate(
         before=done.before,
         after=done.after,
         notes=(*seen, *done.notes),
-        failures=(*((str(lost.path), lost.reason) for lost in manifest.failures), *answers.failures),
+        failures=(*manifest.left_out, *answers.failures),
     )
 
 

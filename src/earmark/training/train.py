@@ -117,7 +117,7 @@ def train(
         card=card,
         held_out=finished.held_out,
         seconds=time.monotonic() - began,
-        failures=failed_clips(manifest),
+        failures=manifest.left_out,
     )
 
 
@@ -153,11 +153,6 @@ def without_tests(manifest: Manifest) -> Manifest:
     """Return the manifest without the clips that its data set keeps for testing."""
     kept = [index for index, clip in enumerate(manifest.clips) if clip.split != "test"]
     return manifest if len(kept) == len(manifest) else manifest.select(kept)
-
-
-def failed_clips(manifest: Manifest) -> tuple[tuple[str, str], ...]:
-    """Return the clips that could not be read, and why, as outcomes have them."""
-    return tuple((str(failure.path), failure.reason) for failure in manifest.failures)
 
 
 def _checked_output(output: str | os.PathLike[str]) -> Path:

@@ -30,9 +30,6 @@ from earmark.training.wholeclips import WholeClips, embed_whole
 
 OWN_NETWORKS = ("conv", "wave")
 
-SCRATCH = "strong,stretch_probability=0,pitch_probability=0,filter_probability=0,speed_probability=0.5,mixup_alpha=0.4"
-"""What networks from scratch are taught with: all that costs little, as they see every clip many times."""
-
 LONGEST_CROP_SECONDS = 5.0
 """Where a recipe names no length, clips are cut to that of the longest, this at most."""
 

@@ -32,10 +32,11 @@ from earmark.training.train import train
 TRAINED_ON, TUNED_ON, TESTED_ON = ("3", "4", "5"), ("2",), ("1",)
 TUNING_SCENES, TEST_SCENES = 150, 300
 SEED = 20_26
-HEADS = ("attention", "decision-max", "multi-level-attention", "feature-attention")
+HEADS = ("feature-attention", "attention", "decision-max", "multi-level-attention")
 COLLAR = Collar(onset_seconds=1.0, offset_seconds=1.0)
 ONSET_COLLAR = Collar(onset_seconds=1.0)
-THRESHOLDS = (0.01, 0.02, 0.03, *(round(0.05 * step, 2) for step in range(1, 20)))
+_NEAR_1 = (0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+THRESHOLDS = (0.01, 0.02, 0.03, *(round(0.05 * step, 2) for step in range(1, 20)), *_NEAR_1)
 OFF_SHARE = 0.5
 SCENARIOS = {"PSDS 1": replace(PSDS1, alpha_st=0.0), "PSDS 2": replace(PSDS2, alpha_st=0.0)}
 PLAIN = "head, frames above a threshold"

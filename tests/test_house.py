@@ -45,7 +45,7 @@ TOP_LEVEL = {
     "features/layer.py": TORCH,
     "cli/": {"typer"},
     "training/": {*TORCH, "sklearn", "scipy", "onnx"},
-    "export/": TORCH,
+    "export/": {*TORCH, "onnx"},
     "service/": {"fastapi", "starlette", "pydantic"},
 }
 

@@ -14,6 +14,7 @@ Catch `EarmarkError` to catch them all. Each message names the thing, its value,
     │   └── MicrophoneError          no microphone, or one that went away
     ├── ModelError                   something is wrong with the model that was asked for
     │   ├── ModelNotFoundError       neither a known name nor a file
+    │   │   └── UnknownModelError    a name that nobody knows: an OptionError as well
     │   ├── ModelFormatError         a file that is not a model, or not one earmark can read
     │   ├── CardError                a model card that is absent, malformed or contradicts its model
     │   ├── VerificationError        a model whose outputs differ from its own test vectors
@@ -25,7 +26,7 @@ Catch `EarmarkError` to catch them all. Each message names the thing, its value,
     │   ├── TooFewClipsError         fewer than two classes, or two clips of a class
     │   └── LeakError                one source on both sides of a split
     ├── TrainingError                a training that cannot be done, or came to nothing
-    │   └── NetworkError             a network that is not known, or does not fit the data
+    │   └── NetworkError             a network that does not fit the data, or cannot be made
     ├── OptionError                  an argument outside what is allowed
     │   └── LabelError               a label that the model does not have
     ├── OutputError                  a result that could not be written
@@ -63,6 +64,7 @@ __all__ = [
     "SampleRateError",
     "TooFewClipsError",
     "TrainingError",
+    "UnknownModelError",
     "VerificationError",
     "needs_extra",
 ]
@@ -161,7 +163,7 @@ class TrainingError(EarmarkError):
 
 
 class NetworkError(TrainingError):
-    """A network that is not known, or does not fit the data."""
+    """A network that does not fit the data, or cannot be made."""
 
 
 class OptionError(EarmarkError, ValueError):
@@ -170,6 +172,10 @@ class OptionError(EarmarkError, ValueError):
 
 class LabelError(OptionError):
     """A label that the model does not have."""
+
+
+class UnknownModelError(ModelNotFoundError, OptionError):
+    """A name that no model has, neither a known one nor one on this machine."""
 
 
 class OutputError(EarmarkError):

@@ -59,6 +59,7 @@ def test_calibrate_for_programs(workplace: Path, here: Here) -> None:
     assert facts["after"]["log_loss"] <= facts["before"]["log_loss"] + 0.1
     assert len(facts["failures"]) == 1
     assert "bad.wav" in done.complaints[0]
+    assert done.complaints[1].endswith("left out; toy.onnx is written without, and the exit status is 1")
     assert read_card("toy.onnx").metrics["calibration"]["after"] == facts["after"]
     again = here("calibrate", "toy.onnx", "clips", "-o", "twice.onnx")
     assert again.status == 1
@@ -76,11 +77,27 @@ def test_what_cannot_be_calibrated_is_refused(workplace: Path, here: Here, share
     other = here("calibrate", "toy.onnx", "clips", "-o", "out.onnx")
     assert other.status == 2
     assert "'snow'" in other.complaints[0]
+    assert "--unknown" not in other.complaints[0]
     tflite = shared / "models/yamnet/yamnet_classification_int8.tflite"
     runtime = here("calibrate", tflite, "clips", "-o", "out.onnx")
     assert runtime.status == 1
     assert "only the graph of an .onnx file" in runtime.complaints[0]
     assert not (workplace / "out.onnx").exists()
+
+
+def test_places_and_order_are_checked_first(workplace: Path, here: Here) -> None:
+    for words, status, message in (
+        (("toy.onnx", "clips", "-o", "missing/out.onnx"), 1, "there is no folder missing"),
+        (("toy.onnx", "clips", "-o", "out.pt"), 1, "out.pt does not end in .onnx"),
+        (
+            ("clips", "toy.onnx", "-o", "out.onnx"),
+            2,
+            "look swapped: the model comes first, `earmark calibrate toy",
+        ),
+    ):
+        done = here("calibrate", *words)
+        assert done.status == status
+        assert message in done.complaints[0]
 
 
 def test_multi_label_models_need_clips_of_every_label(workplace: Path, here: Here) -> None:

@@ -76,11 +76,24 @@ def test_data_of_a_list(clips: Path, tmp_path: Path, here: Here) -> None:
     assert "  folds: 1 (1), 2 (1)" in done.out
 
 
+def test_data_of_an_odd_list(clips: Path, tmp_path: Path, here: Here) -> None:
+    (tmp_path / "list.csv").write_text("path,bird\nclips/dog/a.wav,wren\nclips/dog/b.wav,\n")
+    (complaint,) = here("data", "list.csv").complaints
+    assert "no column for label, only path, bird: say which it is with --columns label=bird " in complaint
+    done = here("data", "list.csv", "--columns", "label=bird")
+    assert done.status == 0
+    assert "1 row has no label in list.csv: taken as sound of none of the classes" in " ".join(done.out.split())
+    done = here("data", "list.csv", "--columns", "label")
+    assert done.status == 2
+    assert "--columns label is not allowed: write ROLE=HEADING" in done.complaints[0]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
         (["nowhere"], 1, "there is no nowhere: give a folder of clips, or a list of them"),
         (["empty"], 1, "empty holds no clips in folders: "),
+        (["mine.onnx"], 1, "mine.onnx is a model where labelled clips are wanted: "),
         (["clips", "--layout", "heap"], 2, "layout 'heap' is not known: give one of folder, "),
         (["clips", "--layout", "csv"], 1, "clips holds no list of clips: "),
     ],

@@ -60,4 +60,6 @@ def test_what_does_not_fit_is_refused(workplace: Path, here: Here) -> None:
     assert here("ensemble", "a.onnx", "-o", "both.onnx").status == 2
     assert here("ensemble", "a.onnx", "b.onnx", "-o", "both.onnx", "--method", "fitted").status == 2
     assert here("ensemble", "a.onnx", "missing.onnx", "-o", "both.onnx").status == 1
+    place = here("ensemble", "missing.onnx", "b.onnx", "-o", "nowhere/both.onnx")
+    assert "there is no folder nowhere" in place.complaints[0]
     assert not (workplace / "both.onnx").exists()

@@ -44,11 +44,21 @@ def test_unknown_labels_and_files(tiny_model: Path, tmp_path: Path, here: Here) 
     done = here("evaluate", tiny_model, clips)
     assert done.status == 2
     assert "'Dodo'" in done.complaints[0]
+    assert done.complaints[0].endswith("or take them for sound of none of its classes with --unknown none")
     assert here("evaluate", tiny_model, clips, "--unknown", "none", "--json").status == 0
     done = here("evaluate", tiny_model, clips, "--scores", "scores.txt")
     assert done.status == 2
     assert "scores.txt" in done.complaints[0]
     assert here("evaluate", tiny_model, tmp_path / "nothing").status == 1
+    assert here("evaluate", tiny_model, clips, "--report", tmp_path / "nothing" / "r.html").status == 1
+
+
+def test_what_is_swapped_is_told(tiny_model: Path, tmp_path: Path, here: Here) -> None:
+    clips = write_clips(tmp_path / "clips")
+    for words in ((clips, tiny_model), (clips, "yamnet"), ("yamnet", tiny_model)):
+        done = here("evaluate", *words)
+        assert done.status == 2
+        assert f"look swapped: the model comes first, `earmark evaluate {words[1]} {words[0]}`" in done.complaints[0]
 
 
 def test_events_are_shown(tiny_model: Path, tmp_path: Path, here: Here) -> None:

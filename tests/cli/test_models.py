@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from earmark.cli.models import _readable
 from earmark.model import hub
 from tests.cli.command import Here, earmark
 from tests.model.local_server import serving, whole
@@ -61,8 +62,20 @@ def test_info(tiny_model: Path, cache: Path, tmp_path: Path, here: Here) -> None
     assert (absent.status, absent.out) == (1, "")
     assert "run `earmark models pull yamnet`" in absent.complaints[0]
     unknown = here("models", "info", "yamnat")
-    assert unknown.status == 1
+    assert unknown.status == 2
     assert "nearest: yamnet" in unknown.complaints[0]
+
+
+def test_info_has_the_thresholds(novel_model: Path, tmp_path: Path, here: Here) -> None:
+    done = here("models", "info", novel_model)
+    (card,) = here("models", "info", novel_model, "--json").objects
+    assert f"none of these  from a novelty of {card['novelty_threshold']:g} on" in done.out
+    for count, told in (
+        (1, "Tone on 0.7, off 0.2"),
+        (11, "11 labels have their own, on 0.7 to 0.7: --json lists them"),
+    ):
+        card["decision"]["classes"] = {f"/t/{n or 'tone'}": {"on": 0.7, "off": 0.2} for n in range(count)}
+        assert _readable(card)["thresholds"] == told
 
 
 def test_an_import_that_fails_names_the_file_given(cache: Path, tiny_model: Path, tmp_path: Path, here: Here) -> None:
@@ -94,7 +107,7 @@ def test_pull(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> No
         assert (tmp_path / "cache" / "models" / "tiny.onnx").is_file()
         assert here("models", "pull", "tiny").status == 0
         assert server.requests == 1
-        assert here("models", "pull", "tony").status == 1
+        assert here("models", "pull", "tony").status == 2
 
 
 def test_pull_without_a_network(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

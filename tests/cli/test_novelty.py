@@ -24,7 +24,7 @@ RATE_HZ = 16_000
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a recording of 12 s in which known and unknown sound take turns."""
     path = tmp_path_factory.mktemp("novelty") / "street.wav"
-    soundfile.write(path, restless(12 * RATE_HZ, RATE_HZ), RATE_HZ)
+    soundfile.write(path, restless(12 * RATE_HZ, RATE_HZ, 2 * RATE_HZ), RATE_HZ)
     return path
 
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import soxr
 
-from earmark.data.duplicates import Duplicates, find_duplicates
+from earmark.data.duplicates import Duplicates, duplicate_notes, find_copies, find_duplicates
 from earmark.data.fingerprint import RATE_HZ, fingerprint, similar_pairs
 from earmark.data.manifest import Clip, Manifest
 from tests.data.clips import sound, write_sound
@@ -30,6 +30,21 @@ def test_exact_copies(tmp_path: Path) -> None:
     (group,) = find_duplicates(manifest_of([first, other, copy]))
     assert (group.kind, group.indices, group.leak, group.contradict) == ("exact", (0, 2), False, False)
     assert find_duplicates(manifest_of([first, other, copy]), near=False) == (group,)
+
+
+def test_copies_alone_need_no_decoder(tmp_path: Path) -> None:
+    for name, content in {"a": b"same", "b": b"same", "c": b"else", "d": b"longer", "e": b"same"}.items():
+        (tmp_path / name).write_bytes(content)
+    paths = [tmp_path / name for name in "abcde"]
+    clips = [*(Clip(path, ("x",), fold="1") for path in paths[:4]), Clip(paths[4], ("y",), fold="2", end_seconds=1.0)]
+    manifest = Manifest.of([*clips, Clip(tmp_path / "gone", ("x",))], source="my clips", layout="csv")
+    (group,) = find_copies(manifest)
+    assert (group.kind, group.indices) == ("exact", (0, 1)), "another part of the file is another clip"
+    assert duplicate_notes(manifest) == ("1 file is there more than once: see `earmark data 'my clips'`",)
+    assert duplicate_notes(manifest.select([0, 2, 3])) == ()
+    several = Manifest.of([clips[0], Clip(paths[1], (), fold="2"), clips[2]], source="here", layout="csv")
+    (note,) = duplicate_notes(several)
+    assert note.startswith("1 file is there more than once, 1 under labels that differ, 1 in several folds: see ")
 
 
 def test_what_copies_disagree_about(tmp_path: Path) -> None:

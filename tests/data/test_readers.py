@@ -95,6 +95,8 @@ class TestFolders:
             read_manifest(tmp_path / "absent")
         with pytest.raises(ManifestError, match="is one recording"):
             read_manifest(write_sound(tmp_path / "a.wav", 1))
+        with pytest.raises(ManifestError, match=r"mine.onnx is a model where labelled clips are wanted"):
+            read_manifest(tmp_path / "mine.onnx")
         with pytest.raises(OptionError, match="layout 'heap' is not known"):
             read_manifest(tmp_path, layout="heap")
         write_text(tmp_path / "dog" / "broken.wav", "no sound in here")
@@ -204,11 +206,19 @@ class TestLists:
             write_sound(tmp_path / f"{name}.wav", ord(name))
         manifest = read_manifest(write_text(tmp_path / "list.csv", "path,label\na,dog\nb,\nc,background\n"))
         assert told(manifest) == {"a.wav": ("dog",), "b.wav": (), "c.wav": ()}
+        (note,) = manifest.notes
+        assert note.startswith(
+            f"1 row has no label in {tmp_path / 'list.csv'}: taken as sound of none of the classes; "
+        )
+        assert manifest.select([0]).notes == manifest.notes
+        assert read_manifest(write_text(tmp_path / "list.csv", "path,label\na,dog\nc,background\n")).notes == ()
 
     def test_columns_by_role(self, tmp_path: Path) -> None:
         write_sound(tmp_path / "a.wav", 1)
         table = write_text(tmp_path / "list.csv", "what,where,class\ndog,a.wav,animal\n")
-        with pytest.raises(ManifestError, match="no column for path among what, where, class"):
+        with pytest.raises(
+            ManifestError, match=r"no column for path, only what, where, class: .* --columns path=HEADING "
+        ):
             read_manifest(table)
         columns = {"path": "where", "label": "what"}
         assert only(read_manifest(table, columns=columns)).labels == ("dog",)
@@ -216,6 +226,17 @@ class TestLists:
             read_manifest(table, columns={"path": "who"})
         with pytest.raises(OptionError, match="cannot be for 'colour'"):
             read_manifest(table, columns={"colour": "what"})
+        shutil.copy(table, tmp_path / "only.csv")
+        table.unlink()
+        assert only(read_manifest(tmp_path, columns=columns)).labels == ("dog",), "they make a list of it"
+
+    def test_the_one_column_left_over_is_proposed(self, tmp_path: Path) -> None:
+        write_sound(tmp_path / "a.wav", 1)
+        table = write_text(tmp_path / "list.csv", "file,bird song,fold\na.wav,wren,1\n")
+        with pytest.raises(
+            ManifestError, match=r"with --columns 'label=bird song' \(in Python columns={'label': 'bird so"
+        ):
+            read_manifest(table)
 
     @pytest.mark.parametrize(
         ("text", "message"),

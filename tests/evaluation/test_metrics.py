@@ -128,7 +128,9 @@ def test_single_label_measures(rng: np.random.Generator) -> None:
             ]
         )
     )
-    np.testing.assert_array_equal(confusion(scores, targets), sk.confusion_matrix(truth, answers))
+    counts = confusion(scores, targets)
+    np.testing.assert_array_equal(counts[:-1, :-1], sk.confusion_matrix(truth, answers))
+    assert counts.sum() == len(truth)
     assert [item.threshold for item in metrics.classes] == [None] * CLASSES
 
 
@@ -202,6 +204,12 @@ def test_negatives_count_where_they_can() -> None:
     # the negative was answered 'a' at 0.4: a false alarm, and a wrong answer in the reliability diagram
     assert metrics.classes[0].precision == 0.5
     assert [item.share_right for item in reliability(scores, targets, bins=3) if item.count] == [0.5, 1.0]
+    # and none of them at 0.5 is a right one
+    told = np.array([[0.6, 0.1], [0.2, 0.7], [0.3, 0.2]])
+    assert [item.share_right for item in reliability(told, targets, bins=3) if item.count] == [1.0, 1.0]
+    # scores that leave nothing for it are not asked about negatives
+    sure = np.array([[0.6, 0.4], [0.3, 0.7], [0.6, 0.4]])
+    assert sum(item.count for item in reliability(sure, targets)) == 2
     assert brier(scores, targets) == pytest.approx((0.16 + 0.01 + 0.04 + 0.09 + 0.16 + 0.09) / 3)
     weak = measure(np.array([[0.6, 0.1], [0.2, 0.7], [0.3, 0.3]]), targets, ("a", "b"))
     assert weak.classes[0].precision == 1.0  # what is left for none of the labels is more than 0.3: no false alarm

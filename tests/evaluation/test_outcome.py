@@ -54,7 +54,21 @@ def test_thresholds_are_for_several_labels() -> None:
     several = outcome(task="multi-label", thresholds=dict.fromkeys(LABELS, 0.3))
     assert several.thresholds[LABELS[0]] == 0.3
     assert several.metrics.classes[1].given == 2
-    assert several.metrics.classes[1].threshold == 0.3
+    assert several.metrics.classes[1].threshold == pytest.approx(0.3)
+
+
+def test_folds_may_have_thresholds_of_their_own() -> None:
+    limits = np.full((4, len(LABELS)), 0.3, np.float32)
+    limits[:2] = 0.99
+    several = outcome(task="multi-label", thresholds=limits, folds=("1", "1", "2", "2"))
+    np.testing.assert_array_equal(several.limits, limits)
+    given = several.scores >= limits
+    assert [item.given for item in several.metrics.classes] == given.sum(axis=0).tolist()
+    assert several.metrics.classes[0].threshold == pytest.approx(0.645)
+    assert several.refused[:2].all()
+    assert several.spread["f1_micro"].values[0] == 0.0
+    with pytest.raises(OptionError, match=r"thresholds of shape \(1, 3\) for scores of shape \(4, 3\)"):
+        outcome(task="multi-label", thresholds=limits[:1])
 
 
 def test_novelty_without_threshold_refuses_nothing() -> None:

@@ -184,6 +184,31 @@ def test_many_labels_stay_readable(tmp_path: Path) -> None:
     assert "a heard as b: 4 of 4" in chart
 
 
+def test_the_matrix_has_none_of_these(tmp_path: Path) -> None:
+    targets = np.eye(3)[[0, 1, 2, 2]][:, :2]
+    scores = np.array([[0.9, 0.05], [0.2, 0.2], [0.1, 0.1], [0.6, 0.1]], np.float32)
+    fields = {"targets": targets, "scores": scores, "clips": ("x",) * 4, "folds": None, "novelty": None}
+    given = outcome(tmp_path, labels=2, **fields)
+    page = build_report(given)
+    assert "label 1 heard as none of these: 1 of 1" in page
+    assert "none of these heard as none of these: 1 of 2" in page
+    assert "Last, clips that have none of the labels" in Page(page).words
+    assert most_confused(given)[0].answer in ("none of these", EVIL)
+    told = Page(page).words
+    assert "A clip without a label is right where the scores leave most" in told
+    assert told.count(f"{given.metrics.expected_calibration_error:.3f}") >= 3  # tile, table, caption
+    closed = outcome(tmp_path, labels=2, **(fields | {"scores": np.array([[0.9, 0.1]] * 4, np.float32)}))
+    assert "The 2 clips without a label are left out" in Page(build_report(closed)).words
+
+
+def test_few_labels_are_not_blown_up() -> None:
+    widths = [
+        int(re.findall(r"max-width: min\(60rem, (\d+)px", confusion_chart(np.eye(n, dtype=np.int64), "a" * n))[0])
+        for n in (2, 8)
+    ]
+    assert widths[0] < widths[1] < 400
+
+
 def test_nothing_known_is_no_error(tmp_path: Path) -> None:
     given = outcome(tmp_path, targets=np.zeros((60, 4)), folds=None, novelty=None)
     assert "None of the clips has one of the labels" in Page(build_report(given)).words

@@ -39,7 +39,7 @@ def in_pushes(scores, edges, rule, cuts, labels=LABELS):
 def reference(scores, edges, rule, labels, hop):
     """The decision rule in plain loops over a whole signal, class by class."""
     events = []
-    frames = rule.smoothing_seconds / hop
+    frames = rule.smoothing_seconds / hop + 2 * TOLERANCE_SECONDS
     half = min(range(len(scores) + 1), key=lambda h: (abs(2 * h + 1 - frames), -h))
     for column, label in enumerate(labels):
         raw = scores[:, column].tolist()

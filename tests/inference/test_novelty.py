@@ -1,6 +1,7 @@
 """None of these: unknown sound is told as such, by clip, by event and live, and never as the nearest class."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from earmark.inference.listening import Listening
 from earmark.inference.novelty import OFF_SHARE
 from earmark.inference.overview import overview
 from earmark.inference.picture import Layout, draw
+from earmark.inference.unknownsound import SHORTEST_SECONDS
 from earmark.model.card import NONE_OF_THESE, ClassRule, DecisionRule
 from tests.inference.test_stream import RULE, restless
 from tests.tinymodel import HOP, LENGTH, save_novel_model
 
 RATE = 16_000
+LASTING = 2 * RATE  # samples: long enough for an event of unknown sound
 
 
 @pytest.fixture(scope="module")
@@ -140,16 +143,25 @@ def test_novelty_without_a_threshold_is_told_and_nothing_follows(tmp_path, loud)
 
 
 def reference(timeline, rule, threshold, hop):
-    """Return the events of a timeline: scores of refused frames are 0, novelty is one more class."""
+    """Return the events of a timeline: those of classes, and between them those of novelty, each stretch by itself."""
     known = np.where(timeline.novelty[:, None] >= np.float32(threshold), np.float32(0), timeline.scores)
-    scores = np.concatenate([known, timeline.novelty[:, None]], axis=1)
-    rule = replace(rule, classes={NONE_OF_THESE.id: ClassRule(threshold, OFF_SHARE * threshold)})
-    return find_events(scores, timeline.edges, rule, (*timeline.labels, NONE_OF_THESE), hop)
+    events = list(find_events(known, timeline.edges, rule, timeline.labels, hop))
+    spans = list(pairwise(timeline.edges.tolist()))
+    free = [not any(event.onset <= left and right <= event.offset for event in events) for left, right in spans]
+    own = ClassRule(threshold, OFF_SHARE * threshold)
+    shortest = max(rule.min_duration_seconds, SHORTEST_SECONDS, 2 * hop)
+    rule = replace(rule, min_duration_seconds=shortest, classes={NONE_OF_THESE.id: own})
+    cuts = [0, *(np.flatnonzero(np.diff(free)) + 1).tolist(), len(free)]
+    for start, stop in pairwise(cuts):
+        if free[start]:
+            scores, edges = timeline.novelty[start:stop, None], timeline.edges[start : stop + 1]
+            events += find_events(scores, edges, rule, (NONE_OF_THESE,), hop)
+    return tuple(sorted(events, key=lambda event: (event.onset, event.offset, event.id)))
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
 def test_events_are_of_known_classes_or_of_none(classifier, threshold):
-    sound = (restless(20 * RATE, RATE), RATE)
+    sound = (restless(20 * RATE, RATE, LASTING), RATE)
     result = classifier.events(sound, rule=RULE, novelty_threshold=threshold)
     assert result.events == reference(classifier.timeline(sound), RULE, threshold, classifier.card.frame_hop_seconds)
     unknown = [event for event in result.events if event.id == NONE_OF_THESE.id]
@@ -158,6 +170,28 @@ def test_events_are_of_known_classes_or_of_none(classifier, threshold):
     assert {event.label for event in unknown} == {"none of these"}
     assert min(event.score for event in unknown) >= np.float32(threshold)
     assert set(result.parameters["rule"]["classes"]) == set(), "the rule is about classes; the threshold stands beside"
+
+
+def overlap(one, other):
+    return min(one.offset, other.offset) - max(one.onset, other.onset) > 1e-6
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    threshold=st.floats(0.05, 0.95),
+    gap=st.sampled_from([0.0, 0.5, 2.0]),
+    on=st.sampled_from([0.1, 0.3, 0.52]),
+    shortest=st.sampled_from([0.0, 0.8]),
+    steady=st.sampled_from([4000, LASTING]),
+)
+def test_unknown_sound_is_never_beside_a_class_nor_short(classifier, threshold, gap, on, shortest, steady):
+    rule = DecisionRule(on=on, off=on, min_duration_seconds=shortest, merge_gap_seconds=gap)
+    sound = restless(20 * RATE, RATE, steady)
+    events = classifier.events((sound, RATE), rule=rule, novelty_threshold=threshold).events
+    unknown = [event for event in events if event.id == NONE_OF_THESE.id]
+    known = [event for event in events if event.id != NONE_OF_THESE.id]
+    assert not [(one, other) for one in unknown for other in known if overlap(one, other)]
+    assert all(event.offset - event.onset > SHORTEST_SECONDS - 1e-5 for event in unknown)
 
 
 def test_no_class_sounds_in_unknown_sound(classifier, loud):
@@ -218,13 +252,14 @@ def test_a_threshold_needs_novelty(tiny_model, loud):
 
 @settings(max_examples=30, deadline=None)
 @given(
-    samples=st.integers(3, LENGTH + 12 * HOP),  # at 44.1 kHz less is no sample of the model
+    samples=st.integers(3, LENGTH + 24 * HOP),  # at 44.1 kHz less is no sample of the model
     sizes=st.lists(st.integers(1, 20_000), min_size=1, max_size=5).filter(lambda sizes: sum(sizes) > 400 * len(sizes)),
     rate=st.sampled_from([16_000, 44_100, 8_000]),
     threshold=st.sampled_from([None, 0.3, 0.8]),
+    steady=st.sampled_from([4000, LASTING]),
 )
-def test_stream_equals_file(classifier, samples, sizes, rate, threshold):
-    sound = restless(samples, rate)
+def test_stream_equals_file(classifier, samples, sizes, rate, threshold, steady):
+    sound = restless(samples, rate, steady)
     stream, position, updates, turn = classifier.stream(rate, rule=RULE, novelty_threshold=threshold), 0, [], 0
     while position < len(sound):
         size = sizes[turn % len(sizes)]
@@ -245,7 +280,7 @@ def test_stream_equals_file(classifier, samples, sizes, rate, threshold):
 def test_a_stream_of_unknown_sound_alone(classifier):
     stream = classifier.stream(RATE, rule=RULE, allow=["none of these"])
     assert stream.labels == ()
-    sound = restless(12 * RATE, RATE)
+    sound = restless(12 * RATE, RATE, LASTING)
     updates = [stream.feed(sound[start : start + 1600]) for start in range(0, len(sound), 1600)]
     updates.append(stream.finish())
     assert all(update.scores.shape == (len(update.novelty), 0) for update in updates)
@@ -272,7 +307,7 @@ def test_listening_passes_novelty_on(classifier):
 
 
 def test_a_picture_has_a_lane_of_unknown_sound(classifier):
-    sound = (restless(8 * RATE, RATE), RATE)
+    sound = (restless(8 * RATE, RATE, LASTING), RATE)
     view = overview(classifier, sound, rule=RULE)
     assert view.labels == (*classifier.card.labels, NONE_OF_THESE)
     np.testing.assert_array_equal(view.scores[:, -1], classifier.timeline(sound).novelty)

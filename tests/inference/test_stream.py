@@ -18,10 +18,10 @@ def classifier(tiny_model):
     return Classifier.load(tiny_model, threads=1)
 
 
-def restless(samples: int, rate: int) -> np.ndarray:
-    """Return sound that goes up and down, so that events open and close."""
+def restless(samples: int, rate: int, steady: int = 4000) -> np.ndarray:
+    """Return sound that goes up and down every `steady` samples, so that events open and close."""
     rng = np.random.default_rng(5)
-    loudness = np.repeat(rng.choice([0.0, 0.001, 0.05, 0.9], size=1 + samples // 4000), 4000)[:samples]
+    loudness = np.repeat(rng.choice([0.0, 0.001, 0.05, 0.9], size=1 + samples // steady), steady)[:samples]
     tone = np.sin(2 * np.pi * 500 * np.arange(samples) / rate)
     return (loudness * (tone + 0.3 * rng.standard_normal(samples))).clip(-1, 1).astype(np.float32)
 

@@ -30,14 +30,16 @@ def card(**changes):
     return tiny_card(**{"labels": LABELS, "decision": THRESHOLDS, "calibrated": True, **changes})
 
 
-def outputs(clip, novelty=None):
-    frames = None if novelty is None else np.full((1, 3), novelty, np.float32)
-    return Outputs(np.array([clip], np.float32), np.zeros((1, 3, 3), np.float32), None, frames)
+def outputs(clip, novelty=None, frames=3, silent=0):
+    """Return outputs of some frames, and of further ones that are silent."""
+    scores = np.repeat(np.float32([1, 0]), [frames, silent])
+    novelties = None if novelty is None else novelty * scores[None]
+    return Outputs(np.array([clip], np.float32), np.stack([scores] * 3, axis=1)[None], None, novelties)
 
 
 def tags(model_card, *, scores=(0.4, 0.2, 0.7), **options):
     tagger = Tagger(Fake(model_card), **options)
-    tagger.push(outputs(scores), 3)
+    tagger.push(outputs(scores))
     return [(tag.label, round(tag.score, 6)) for tag in tagger.answer()["tags"]], tagger.parameters["threshold"]
 
 
@@ -86,7 +88,7 @@ def novel(*segments, **options):
     model = card(novelty_threshold=0.5, decision=DecisionRule())
     tagger = Tagger(Fake(model, has_novelty=True), **options)
     for frames, (scores, novelty) in enumerate(segments, start=1):
-        tagger.push(outputs(scores, novelty), frames)
+        tagger.push(outputs(scores, novelty, frames))
     answer = tagger.answer()
     scored = {name: {tag.id: round(tag.score, 6) for tag in answer[name]} for name in ("tags", "closest")}
     return answer | scored
@@ -134,10 +136,38 @@ def test_what_is_left_for_none_of_the_classes_outweighs_them():
     for scores, refused in (((0.1, 0.2, 0.1), True), ((0.1, 0.5, 0.1), False)):
         for options in ({}, {"aggregate": "max"}):
             tagger = Tagger(Fake(learnt), **options)
-            tagger.push(outputs(scores), 3)
+            tagger.push(outputs(scores))
             answer = tagger.answer()
             assert answer["none_of_these"] is refused
             assert (answer["closest"] if refused else answer["tags"])[0].label == "Cat"
     asked_all_the_same = Tagger(Fake(learnt), novelty="ignore")
-    asked_all_the_same.push(outputs((0.1, 0.2, 0.1)), 3)
+    asked_all_the_same.push(outputs((0.1, 0.2, 0.1)))
     assert not asked_all_the_same.answer()["none_of_these"]
+
+
+def test_silence_counts_for_nothing():
+    for options in ({}, {"aggregate": "max"}):
+        tagger = Tagger(Fake(card(novelty_threshold=0.5), has_novelty=True), threshold=0.0, **options)
+        tagger.push(outputs((0, 0, 0), 0.0, 0, silent=9))
+        tagger.push(outputs((0.9, 0.2, 0.1), 0.25, 2, silent=7))
+        answer = tagger.answer()
+        assert [tag.score for tag in answer["tags"]] == pytest.approx([0.9, 0.2, 0.1])
+        assert (answer["none_of_these"], answer["novelty"]) == (False, 0.25)
+
+
+@pytest.mark.parametrize("task", ["single-label", "multi-label"])
+def test_a_clip_without_any_score_is_none_of_these(task):
+    for options in ({}, {"aggregate": "max"}):
+        tagger = Tagger(Fake(card(task=task)), **options)
+        tagger.push(outputs((0, 0, 0), frames=0, silent=3))
+        assert tagger.answer() == {"tags": (), "novelty": None, "none_of_these": True, "closest": ()}
+    asked_all_the_same = Tagger(Fake(card()), novelty="ignore", threshold=0.0)
+    asked_all_the_same.push(outputs((0, 0, 0), frames=0, silent=3))
+    assert [tag.score for tag in asked_all_the_same.answer()["tags"]] == [0, 0, 0]
+
+
+def test_two_classes_that_share_a_clip_evenly_are_not_refused():
+    learnt = card(task="single-label", background=True, labels=LABELS[:2], decision=DecisionRule())
+    tagger = Tagger(Fake(learnt))
+    tagger.push(Outputs(np.full((1, 2), 0.49999997, np.float32), np.ones((1, 3, 2), np.float32)))
+    assert not tagger.answer()["none_of_these"]

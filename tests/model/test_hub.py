@@ -16,6 +16,7 @@ from earmark.errors import (
     ModelFormatError,
     ModelNotFoundError,
     OptionError,
+    UnknownModelError,
     VerificationError,
 )
 from earmark.model.cache import cache_folder
@@ -89,6 +90,16 @@ def test_unknown_name_gives_the_nearest(hub):
         hub.resolve("tyni")
     with pytest.raises(ModelNotFoundError, match=r"nearest: tiny, tiny-int8\. A file needs its suffix"):
         hub.resolve("qqq")
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_a_file_whose_suffix_was_left_out_is_proposed(hub, tmp_path, monkeypatch, suffix):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"mine{suffix}").write_bytes(b"")
+    with pytest.raises(UnknownModelError, match=rf"no model called 'mine' is known, but there is a file mine{suffix}"):
+        hub.resolve("mine")
+    with pytest.raises(ModelNotFoundError, match=rf"no model file at .*mine, but there is .*mine{suffix}: give it so"):
+        hub.resolve(tmp_path / "mine")
 
 
 def test_known_but_not_here(hub):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from earmark.data.manifest import Manifest
-from earmark.errors import NetworkError
+from earmark.errors import OptionError
 from earmark.model.backends import load_backend, open_session
 from earmark.training.fit import fit_network
 from earmark.training.joining import join
@@ -85,7 +85,7 @@ def test_a_network_from_scratch_with_attention(tones: Manifest) -> None:
 
 
 def test_an_unknown_head_is_told(tiny_model: Path, tones: Manifest, tmp_path: Path) -> None:
-    with pytest.raises(NetworkError, match="head 'loud' is not known"):
+    with pytest.raises(OptionError, match="head 'loud' is not known"):
         recipe(str(tiny_model), "loud").fit(tones, Run(cache=tmp_path))
 
 

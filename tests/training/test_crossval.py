@@ -87,6 +87,10 @@ def test_several_labels_and_another_number_of_folds(tiny_model: Path, tmp_path: 
     outcome = crossval(toy_mixtures(tmp_path), folds=3, backbone=str(tiny_model))
     assert (outcome.task, len(outcome.clips)) == ("multi-label", 24)
     assert set(outcome.folds or ()) == {"1", "2", "3"}
+    of_folds = {fold: np.unique(outcome.limits[np.array(outcome.folds) == fold], axis=0) for fold in ("1", "2", "3")}
+    assert all(len(limits) == 1 for limits in of_folds.values())
+    assert len(np.unique(np.concatenate(list(of_folds.values())), axis=0)) > 1
+    assert "The thresholds of each fold are those that its own model has fitted" in outcome.notes[-2]
 
 
 def test_a_leak_is_refused_or_told(clips: Manifest, tiny_model: Path) -> None:

@@ -20,7 +20,7 @@ from earmark.inference.classifier import Classifier
 from earmark.model.backends import load_backend, open_session
 from earmark.training.backbone import Backbone
 from earmark.training.embeddingcache import EmbeddingCache, entry_key
-from earmark.training.embeddings import embed_clips
+from earmark.training.embeddings import _digest_of, embed_clips
 from earmark.training.run import Run
 from tests.training.toyclips import RATE_HZ, toy_manifest
 from tests.training.toymodel import toy_model
@@ -117,6 +117,18 @@ def test_what_counts_is_what_the_file_holds(
     assert calls == [clips.clips[0].path.name]
 
 
+def test_folds_read_a_file_and_the_backbone_once(clips: Manifest, tiny_model: Path, tmp_path: Path) -> None:
+    run = Run(cache=tmp_path)
+    embed_clips(clips, tiny_model, run)
+    before = _digest_of.cache_info().misses
+    embed_clips(clips, tiny_model, run)
+    assert _digest_of.cache_info().misses == before
+    assert Backbone.load(tiny_model).classifier is Backbone.load(tiny_model).classifier
+    clips.clips[0].path.touch()
+    embed_clips(clips, tiny_model, run)
+    assert _digest_of.cache_info().misses == before + 1
+
+
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "odd"])
 def test_a_damaged_entry_is_computed_again(
     clips: Manifest, tiny_model: Path, tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
@@ -192,7 +204,16 @@ def test_progress_is_told_every_two_seconds_at_most(
     monkeypatch.setattr("earmark.training.pace.time.monotonic", lambda: next(clock))
     lines: list[str] = []
     embed_clips(clips, tiny_model, Run(cache=tmp_path, report=lines.append))
-    assert lines == [f"embedded {count} of 12 clips" for count in (4, 8, 12)]
+    assert [line for line in lines if line.startswith("embedded")] == [
+        f"embedded {count} of 12 clips" for count in (4, 8, 12)
+    ]
+
+
+def test_what_comes_from_the_cache_is_told(clips: Manifest, tiny_model: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    embed_clips(clips.select(range(5)), tiny_model, Run(cache=tmp_path))
+    embed_clips(clips, tiny_model, Run(cache=tmp_path, report=lines.append))
+    assert lines[-1] == "embedded 7 of 7 clips; 5 more are in the cache"
 
 
 def test_a_model_without_embeddings_is_no_backbone(tmp_path: Path) -> None:

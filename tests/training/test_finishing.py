@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from earmark.data.manifest import Clip, Manifest
+from earmark.features.graph import add_padding
 from earmark.features.nodes import Nodes
 from earmark.model.card import DecisionRule
 from earmark.training.candidate import Candidate, HeldOut
@@ -16,6 +18,16 @@ from earmark.training.run import Run
 
 RATE_HZ, LENGTH, HOP, SIZE = 8_000, 1_600, 800, 4
 LABELS = ("cat", "dog", "rain")
+
+
+def trunk() -> onnx.ModelProto:
+    """Return one whose embedding is the same number over and over: how loud a frame is."""
+    nodes = Nodes()
+    channels = nodes("Unsqueeze", add_padding(nodes, "waveform", LENGTH, HOP), nodes.integers(1))
+    power = nodes("AveragePool", nodes("Mul", channels, channels), kernel_shape=[LENGTH], strides=[HOP])
+    level = nodes("Transpose", nodes("Sqrt", power), perm=[0, 2, 1])
+    nodes("Expand", level, nodes.integers(1, 1, SIZE), output="embeddings")
+    return nodes.model({"waveform": ["batch", "samples"]}, {"embeddings": ["batch", "frames", SIZE]})
 
 
 def candidate(manifest: Manifest, *, frames: int = 5, exclusive: bool = True) -> Candidate:
@@ -37,7 +49,7 @@ def candidate(manifest: Manifest, *, frames: int = 5, exclusive: bool = True) ->
     indices = np.arange(0, len(manifest), 2)
     outputs = TailBackend(tail).run_each(embeddings[index] for index in indices)
     return Candidate(
-        trunk=tail,
+        trunk=trunk(),
         tail=tail,
         sample_rate_hz=RATE_HZ,
         frame_length=LENGTH,
@@ -112,3 +124,18 @@ def test_without_a_clip_held_out_nothing_is_called_calibrated() -> None:
     assert finished.card.training["calibration"]["temperature"] == pytest.approx(1.0, abs=1e-6)
     assert finished.held_out.metrics.clips == 0
     assert "too few clips to hold any out" in finished.held_out.notes[0]
+
+
+def test_silence_has_no_score_held_out_or_shipped() -> None:
+    clips = manifest(negatives=2)
+    made = candidate(clips)
+    quiet = (*made.embeddings[:-2], *np.zeros((2, 5, SIZE), np.float32))
+    finished = finish(replace(made, embeddings=quiet), clips, Run())
+    silent = made.held_out.indices == 36
+    assert not finished.held_out.scores[silent].any()
+    assert (finished.held_out.scores[~silent] > 0).all()
+    assert finished.card.training["silence"]["radius"] > 0
+    outputs = TailBackend(finished.tail).run(quiet[36][None])
+    for given in (outputs.clip, outputs.frames, outputs.novelty):
+        assert given is not None
+        assert not given.any()

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import nn
 
-from earmark.errors import NetworkError
+from earmark.errors import NetworkError, OptionError
 from earmark.model.card import ModelCard
 from earmark.training.networks import (
     NETWORKS,
@@ -27,8 +27,9 @@ from tests.tinymodel import LABELS
 # Small where they can be: a sweep is about every layer once, not about size. YAMNet has a test file of its own.
 PLAIN_HEADS = ("mean", "mean+max")
 SMALL = {"conv": {"widths": (8, 8, 12, 16)}, "wave": {"widths": (8, 8, 12, 16), "filters": 16}}
+SMALL["compact"] = {"widths": (8, 8, 12, 16), "depths": (1, 1, 1, 1)}
 FROM_SCRATCH = [name for name in NETWORKS if name != "yamnet"]
-CONVOLUTIONAL = ["conv", "wave"]
+CONVOLUTIONAL = ["conv", "wave", "compact"]
 
 
 def small(name, *, classes=5, task="single-label", seed=3, **more):
@@ -300,11 +301,21 @@ def test_the_list():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "cnvo"}, r"network 'cnvo' is not known; allowed: conv, wave, .*timm:NAME"),
+        ({"name": "cnvo"}, r"network 'cnvo' is not known; allowed: conv, .*timm:NAME"),
         ({"name": "timm:"}, r"network 'timm:' is not known"),
         ({"name": "conv", "width": 3}, r"network 'conv' has no option 'width'; allowed: widths, depth, bands"),
         ({"name": "conv", "head": "max"}, r"head 'max' is not known; allowed: mean, mean\+max, decision-max"),
         ({"name": "conv", "head_options": {"width": 3}}, r"head 'mean' has no option 'width'; allowed: dropout"),
+    ],
+)
+def test_unknown_names(arguments, message):
+    with pytest.raises(OptionError, match=message):
+        build_network(**({"classes": 4, "task": "single-label", "seed": 0} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         ({"name": "conv", "classes": 0}, r"a head for 0 classes on embeddings of 320: both must be at least 1"),
         ({"name": "conv", "widths": ()}, r"0 stages of 1 blocks on 64 bands"),
         ({"name": "conv", "bands": 40}, r"4 stages of 1 blocks on 40 bands: .*multiple of 16"),

@@ -1,6 +1,7 @@
 """Recipes by name, and settings from options."""
 
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,13 @@ def test_options_are_divided() -> None:
         (
             "head",
             {"epochs": 3},
-            "recipe 'head' has no setting 'epochs'; it has: backbone, class_weights, head, pooling",
+            "recipe 'head' has no setting 'epochs': it is one of finetune, cnn, wave, attention; choose such a recipe",
+        ),
+        ("cnn", {"pooling": "max"}, "recipe 'cnn' has no setting 'pooling': it is one of head; "),
+        (
+            "head",
+            {"colour": 3},
+            "recipe 'head' has no setting 'colour'; it has: backbone, class_weights, head, pooling",
         ),
         ("cnn", {"epochs": "many"}, "epochs='many' is not allowed for recipe 'cnn': give a whole number"),
         ("cnn", {"epochs": 2.5}, "epochs=2.5 is not allowed for recipe 'cnn': give a whole number"),
@@ -60,3 +67,14 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipebook, "import_module", absent)
     with pytest.raises(MissingExtraError, match=r"the recipe head needs scikit-learn.*pip install 'earmark\[train\]'"):
         recipe_class("head")
+
+
+def test_a_setting_of_another_recipe_is_told_as_far_as_packages_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_torch(module: str) -> object:
+        if module.endswith(".head"):
+            return import_module(module)
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(recipebook, "import_module", without_torch)
+    with pytest.raises(OptionError, match="recipe 'head' has no setting 'epochs'; it has: backbone"):
+        make_recipe("head", {"epochs": 3})

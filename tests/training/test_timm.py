@@ -9,7 +9,7 @@ import warnings
 import pytest
 import torch
 
-from earmark.errors import MissingExtraError, NetworkError
+from earmark.errors import MissingExtraError, NetworkError, OptionError
 from earmark.training.networks import build_network
 from tests.training.test_networks import noise
 
@@ -45,7 +45,7 @@ def test_timm(timm, model, rng):
 
 def test_timm_refusals(timm, monkeypatch):
     arguments = {"classes": 4, "task": "single-label", "seed": 1}
-    with pytest.raises(NetworkError, match=r"timm has no model 'resnet999'; near it: .*resne"):
+    with pytest.raises(OptionError, match=r"timm has no model 'resnet999'; near it: .*resne"):
         build_network("timm:resnet999", **arguments)
 
     def offline(*_, **__):

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from earmark.cli import trainoptions as options
+from earmark.cli.arguments import check_order
 from earmark.cli.messages import end_with_failures
+from earmark.cli.optiongroups import with_groups
 from earmark.cli.options import Threads
 from earmark.cli.progress import ProgressBar, count_files
 
@@ -19,6 +21,7 @@ Output = Annotated[
 ]
 
 
+@with_groups
 def calibrate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", show_default=False, help="A name, or an .onnx file; it stays as it is.")
@@ -37,8 +40,7 @@ def calibrate(
     recall: Annotated[
         float | None, typer.Option("--recall", metavar="SHARE", help="Thresholds of this recall.")
     ] = None,
-    layout: options.Layout = None,
-    audio: options.Audio = None,
+    reading: options.ReadingOptions,
     threads: Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -47,6 +49,7 @@ def calibrate(
     It takes labelled clips that the model was not trained on. A score of 0.8 then means: right in eight cases of ten.
     The new file is the model with a few more nodes; its card has the thresholds.
     """
+    check_order("calibrate", model, data)
     from earmark.training.recalibration import calibrate as calibrate_file
 
     with ProgressBar(count_files) as bar:
@@ -57,16 +60,15 @@ def calibrate(
             method=method,
             precision=precision,
             recall=recall,
-            layout=layout,
-            audio=audio,
             threads=threads,
             progress=bar.update,
+            **reading.chosen(),
         )
     if as_json:
         print(json.dumps(result.to_dict(), ensure_ascii=False))
     else:
         _print(result)
-    end_with_failures(result.failures)
+    end_with_failures(result.failures, written=str(result.path))
 
 
 def _print(result: "CalibrateResult") -> None:

@@ -9,6 +9,7 @@ import typer
 
 from earmark.cli import trainoptions as options
 from earmark.cli.messages import INPUT_FAILED, complain
+from earmark.cli.optiongroups import with_groups
 from earmark.cli.progress import ProgressBar, count_files
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ _LABEL_WIDTH = 40
 _SHOWN = 10
 
 
+@with_groups
 def data(
     data: options.Data,
     *,
-    layout: options.Layout = None,
-    audio: options.Audio = None,
+    reading: options.ReadingOptions,
     near: Annotated[
         bool, typer.Option("--near/--no-near", help="Listen for copies at another rate, level or in another format.")
     ] = True,
@@ -39,7 +40,7 @@ def data(
     from earmark.data.readers import read_manifest
 
     with ProgressBar(count_files) as bar:
-        manifest = read_manifest(data, layout=layout, audio=audio, progress=bar.update)
+        manifest = read_manifest(data, progress=bar.update, **reading.chosen())
         found = describe(manifest, near=near, progress=bar.update)
     print(json.dumps(found.to_dict()) if as_json else "\n".join(_lines(found)), flush=True)
     _end(found.failures)
@@ -108,6 +109,7 @@ def _name(size: "ClassSize") -> str:
 
 
 def _troubles(found: "Description") -> Iterator[str]:
+    yield from found.notes
     if found.too_few:
         yield f"too few clips to learn from: {', '.join(found.too_few)}"
     if len(found.classes) + bool(found.negatives.clips) < 2:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from earmark.cli import trainoptions as options
+from earmark.cli.optiongroups import with_groups
 from earmark.cli.options import Threads
 from earmark.cli.progress import ProgressBar, count_files
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from earmark.training.ensemble import EnsembleResult
 
 
+@with_groups
 def ensemble(
     models: Annotated[
         list[str],
@@ -41,8 +43,7 @@ def ensemble(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="In the card; by default that of the file.")] = None,
-    layout: options.Layout = None,
-    audio: options.Audio = None,
+    reading: options.ReadingOptions,
     threads: Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -61,10 +62,9 @@ def ensemble(
             data=data,
             scores=scores or (),
             name=name,
-            layout=layout,
-            audio=audio,
             threads=threads,
             progress=bar.update,
+            **reading.chosen(),
         )
     if as_json:
         print(json.dumps(result.to_dict(), ensure_ascii=False))

@@ -6,11 +6,14 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from earmark.cli import options, trainoptions
+from earmark.cli.arguments import check_order, check_places
 from earmark.cli.messages import end_with_failures
-from earmark.cli.outcome import check_places, print_outcome, with_command_line
+from earmark.cli.optiongroups import with_groups
+from earmark.cli.outcome import print_outcome, with_command_line
 from earmark.cli.progress import ProgressBar
 
 
+@with_groups
 def evaluate(
     model: Annotated[
         str,
@@ -20,8 +23,7 @@ def evaluate(
     ],
     data: trainoptions.Data,
     *,
-    layout: trainoptions.Layout = None,
-    audio: trainoptions.Audio = None,
+    reading: trainoptions.ReadingOptions,
     split: Annotated[
         str | None, Option("--split", metavar="NAME", help="Only this part of the data, such as test; by default all.")
     ] = None,
@@ -47,24 +49,24 @@ def evaluate(
     Clips are scored as classify and events score them. Where the data says when each label is heard, events are
     measured too. The page of --report shows where the model fails, with the sounds to hear.
     """
+    check_order("evaluate", model, data)
+    check_places(scores=scores, report=report)
     from earmark.cli.rule import decision_rule
     from earmark.evaluation.evaluate import evaluate as measure
     from earmark.evaluation.report import write_report
     from earmark.inference.classifier import Classifier
 
-    check_places(scores=scores, report=report)
     classifier = Classifier.load(model, threads=threads, device=device)
     with ProgressBar(_count_clips) as bar:
         outcome = measure(
             classifier,
             data,
-            layout=layout,
-            audio=audio,
             split=split,
             unknown=unknown,
             rule=decision_rule(classifier.card.decision, rule),
             collar_seconds=collar,
             progress=bar.update,
+            **reading.chosen(),
         )
     outcome = with_command_line(outcome)
     if scores:

@@ -42,11 +42,15 @@ def report_failures(failures: "list[Failure]", inputs: int) -> None:
         complain(f"{len(failures)} of {inputs} inputs failed")
 
 
-def end_with_failures(failures: Sequence[tuple[str, str]]) -> None:
-    """List the labelled clips that could not be read, and why; if there are any, end as a batch with failures does."""
+def end_with_failures(failures: Sequence[tuple[str, str]], *, written: str = "") -> None:
+    """List the labelled clips that could not be read, and why; if there are any, end as a batch with failures does.
+
+    Where a model was `written` all the same, the last line says so.
+    """
     for file, reason in failures:
         complain(reason if file in reason else f"{file}: {reason}")
     if failures:
         many = "1 clip" if len(failures) == 1 else f"{len(failures):,} clips"
-        complain(f"{many} could not be read: left out")
+        all_the_same = f"; {written} is written without, and the exit status is {INPUT_FAILED}" if written else ""
+        complain(f"{many} could not be read: left out{all_the_same}")
         raise typer.Exit(INPUT_FAILED)

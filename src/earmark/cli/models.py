@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 80
 _NAMES_WIDTH = 15
+_FEW_RULES = 10
 _PROSE = ("description", "source", "training_data", "licence", "citation")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
@@ -196,8 +197,25 @@ def _readable(facts: dict[str, Any]) -> dict[str, str]:
         "embeddings": f"{facts['embedding_size']} numbers a frame" if facts["embedding_size"] else "none",
         "events": f"on {rule['on']:g}, off {rule['off']:g}"
         + "".join(f", {name} {value:g} s" for name, value in seconds.items() if value),
+        **_own_thresholds(facts),
         **{name.replace("_", " "): facts[name] for name in _PROSE if facts[name]},
     }
+
+
+def _own_thresholds(facts: dict[str, Any]) -> dict[str, str]:
+    """Return from which score on a label, and from which novelty on none of them, is the answer."""
+    rules = facts["decision"]["classes"]
+    names = {label["id"]: label["name"] for label in facts["labels"]}
+    found = {}
+    if len(rules) > _FEW_RULES:
+        on = [rule["on"] for rule in rules.values()]
+        found["thresholds"] = f"{len(rules)} labels have their own, on {min(on):g} to {max(on):g}: --json lists them"
+    elif rules:
+        told = (f"{names[key]} on {rule['on']:g}, off {rule['off']:g}" for key, rule in rules.items())
+        found["thresholds"] = "; ".join(told)
+    if "novelty_threshold" in facts:
+        found["none of these"] = f"from a novelty of {facts['novelty_threshold']:g} on"
+    return found
 
 
 def _outcome_line(outcome: "Verification") -> str:

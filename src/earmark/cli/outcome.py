@@ -6,10 +6,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from earmark.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from earmark.evaluation.metrics import ClassMetrics
@@ -35,27 +32,6 @@ _SURENESS = ("expected_calibration_error", "log_loss")
 def with_command_line(outcome: "Outcome") -> "Outcome":
     """Return the outcome with the words that were typed for it."""
     return replace(outcome, command=shlex.join(["earmark", *sys.argv[1:]]))
-
-
-def check_places(*, scores: str | None = None, report: str | None = None) -> None:
-    """Refuse files that cannot be written before the work, not after it.
-
-    Raises
-    ------
-    OptionError
-        If a name does not end as such a file's does.
-    OutputError
-        If there is no such folder.
-    """
-    if scores:
-        from earmark.evaluation.outcome import check_scores_file
-
-        check_scores_file(scores)
-    if report and Path(report).suffix.lower() not in (".html", ".htm"):
-        raise OptionError(f"--report {report} is a page: let its name end in .html")
-    for path in filter(None, (scores, report)):
-        if not Path(path).parent.is_dir():
-            raise OutputError(f"there is no folder {Path(path).parent}: make it, or choose another place for {path}")
 
 
 def print_outcome(outcome: "Outcome") -> None:

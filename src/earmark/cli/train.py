@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli import trainoptions as options
+from earmark.cli.arguments import check_places
 from earmark.cli.messages import end_with_failures
 from earmark.cli.optiongroups import with_groups
-from earmark.cli.outcome import check_places, print_outcome, with_command_line
+from earmark.cli.outcome import print_outcome, with_command_line
 
 if TYPE_CHECKING:
     from earmark.evaluation.outcome import Outcome
@@ -27,8 +28,7 @@ def train(
     ] = "model.onnx",
     *,
     recipe: options.RecipeOptions,
-    layout: options.Layout = None,
-    audio: options.Audio = None,
+    reading: options.ReadingOptions,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="In the card; by default that of the file.")
     ] = None,
@@ -47,17 +47,17 @@ def train(
     the embeddings of a ready model, in a minute. It is measured on clips that were held out, and its card says how.
     """
     check_places(report=report)
+    lines = _Lines(recipe.recipe)
     from earmark import train as train_model
 
     result = train_model(
         data,
         output,
         recipe=recipe.recipe,
-        layout=layout,
-        audio=audio,
         name=name,
         licence=licence,
-        report=_lines(),
+        report=lines,
+        **reading.chosen(),
         **run.chosen(),
         **recipe.chosen(),
     )
@@ -69,7 +69,7 @@ def train(
         print(json.dumps(result.to_dict(), ensure_ascii=False))
     else:
         _print_model(result)
-    end_with_failures(result.failures)
+    end_with_failures(result.failures, written=str(result.path))
 
 
 @with_groups
@@ -77,8 +77,7 @@ def crossval(
     data: options.Data,
     *,
     recipe: options.RecipeOptions,
-    layout: options.Layout = None,
-    audio: options.Audio = None,
+    reading: options.ReadingOptions,
     folds: Annotated[
         int | None,
         typer.Option("--folds", min=2, metavar="N", help="Where the data has none of its own; by default 5."),
@@ -100,16 +99,16 @@ def crossval(
     folds that never split a source.
     """
     check_places(scores=scores, report=report)
+    lines = _Lines(recipe.recipe)
     from earmark import crossval as cross_validate
 
     outcome = cross_validate(
         data,
         recipe=recipe.recipe,
-        layout=layout,
-        audio=audio,
         folds=folds,
         only=only or (),
-        report=_lines(),
+        report=lines,
+        **reading.chosen(),
         **run.chosen(),
         **recipe.chosen(),
     )
@@ -140,15 +139,15 @@ def _speaks() -> bool:
     return is_first_process()
 
 
-def _lines() -> "_Lines":
-    return _Lines(silent=not _speaks())
-
-
 class _Lines:
-    """Lines of progress on standard error, with the time since the beginning."""
+    """Lines of progress on standard error, with the time since the beginning; the first tells of what comes next.
 
-    def __init__(self, *, silent: bool) -> None:
-        self._silent, self._began = silent, time.monotonic()
+    That is the import of scikit-learn or torch, which takes longer than anyone likes to wait without a word.
+    """
+
+    def __init__(self, recipe: str) -> None:
+        self._silent, self._began = not _speaks(), time.monotonic()
+        self(f"loading what the recipe {recipe} needs")
 
     def __call__(self, line: str) -> None:
         if not self._silent:

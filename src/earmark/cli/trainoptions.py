@@ -1,6 +1,7 @@
 """Options of the commands that train, under the names that they have in Python."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,14 @@ Layout = Annotated[
 ]
 Audio = Annotated[
     str | None, Option("--audio", metavar="FOLDER", help="Where the clips of a CSV are; by default beside it.")
+]
+Columns = Annotated[
+    list[str] | None,
+    Option(
+        "--columns",
+        metavar="ROLE=HEADING",
+        help="A column of a CSV that is not known by its name, such as label=birdsong. Repeatable.",
+    ),
 ]
 Backbone = Annotated[
     str | None,
@@ -75,6 +84,26 @@ Json = Annotated[bool, Option("--json", help="Write the result as JSON on standa
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How labelled clips are read."""
+
+    layout: Layout = None
+    audio: Audio = None
+    columns: Columns = None
+
+    def chosen(self) -> dict[str, Any]:
+        """Return them as `earmark.read_manifest` takes them.
+
+        Raises
+        ------
+        OptionError
+            If a pair has no role or no equals sign.
+        """
+        columns = _pairs(self.columns, "--columns", "ROLE=HEADING, such as label=birdsong")
+        return {"layout": self.layout, "audio": self.audio, "columns": columns}
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
     """Which recipe, and with which settings."""
 
@@ -106,12 +135,8 @@ class RecipeOptions:
             "learning_rate": self.learning_rate,
         }
         found = {name: value for name, value in named.items() if value is not None}
-        for pair in self.settings or ():
-            name, sign, text = pair.partition("=")
-            if not sign or not name.strip():
-                raise OptionError(f"--set {pair} is not allowed: write NAME=VALUE, such as --set patience=10")
-            found[name.strip().replace("-", "_")] = _value(text)
-        return found
+        others = _pairs(self.settings, "--set", "NAME=VALUE, such as --set patience=10")
+        return found | {name.replace("-", "_"): _value(text) for name, text in others.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +176,17 @@ class RunOptions:
             "nodes": self.nodes,
             "precision": self.precision,
         }
+
+
+def _pairs(given: Sequence[str] | None, option: str, form: str) -> dict[str, str]:
+    """Return what a repeated option says in pairs, such as ``--set NAME=VALUE``, by name."""
+    found = {}
+    for pair in given or ():
+        name, sign, text = pair.partition("=")
+        if not sign or not name.strip():
+            raise OptionError(f"{option} {pair} is not allowed: write {form}")
+        found[name.strip()] = text
+    return found
 
 
 def _value(text: str) -> Any:

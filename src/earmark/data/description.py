@@ -85,6 +85,8 @@ class Description:
         Labels with fewer than two clips, which nothing can be learnt from.
     shared_sources : tuple of SharedSource
         Sources on several sides of the official division.
+    notes : tuple of str
+        What the reader of the clips noted, such as rows without a label.
     """
 
     source: str
@@ -111,6 +113,7 @@ class Description:
     searched_near: bool
     too_few: tuple[str, ...]
     shared_sources: tuple[SharedSource, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def leaking_duplicates(self) -> tuple[Duplicates, ...]:
@@ -132,6 +135,7 @@ class Description:
             "silent": list(self.silent),
             "duplicates": [group.to_dict() for group in self.duplicates],
             "too_few": list(self.too_few),
+            "notes": list(self.notes),
             "shared_sources": [{"source": one.source, "folds": list(one.folds)} for one in self.shared_sources],
         }
 
@@ -184,6 +188,7 @@ def describe(manifest: Manifest, *, near: bool = True, progress: Progress | None
         searched_near=near,
         too_few=tuple(label for label, count in manifest.counts().items() if count < FEWEST_CLIPS),
         shared_sources=_shared_sources(manifest),
+        notes=manifest.notes,
     )
 
 

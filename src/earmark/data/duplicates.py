@@ -1,17 +1,20 @@
 """Clips that are one sound: the same bytes, or the same recording at another rate, level or in another format."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from earmark.data.fingerprint import similar_pairs
 from earmark.data.manifest import Clip, Manifest
 from earmark.data.probe import Progress
-from earmark.data.survey import Findings, survey
+from earmark.data.survey import Findings, content_digest, survey
 from earmark.errors import EarmarkError
 
-__all__ = ["Duplicates", "find_duplicates"]
+__all__ = ["Duplicates", "duplicate_notes", "find_copies", "find_duplicates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,37 @@ def find_duplicates(
         *(_told(manifest, "exact", indices) for indices in exact),
         *(_told(manifest, "near", indices) for indices in alike),
     )
+
+
+def find_copies(manifest: Manifest) -> tuple[Duplicates, ...]:
+    """Find the exact duplicates alone, without decoding: only files of one size are read.
+
+    Files that cannot be read are no copies.
+    """
+    alike = defaultdict(list)
+    for index, clip in enumerate(manifest.clips):
+        with suppress(OSError):
+            alike[clip.path.stat().st_size, clip.start_seconds or 0.0, clip.end_seconds].append(index)
+    content = cache(content_digest)  # a file may hold many clips
+    copies = defaultdict(list)
+    for look, indices in alike.items():
+        for index in indices if len(indices) > 1 else ():
+            with suppress(OSError):
+                copies[look, content(manifest.clips[index].path)].append(index)
+    return tuple(_told(manifest, "exact", indices) for indices in copies.values() if len(indices) > 1)
+
+
+def duplicate_notes(manifest: Manifest) -> tuple[str, ...]:
+    """Return a sentence that counts the exact duplicates and says what lists them; nothing where there are none."""
+    groups = find_copies(manifest)
+    if not groups:
+        return ()
+    told = "1 file is" if len(groups) == 1 else f"{len(groups):,} files are"
+    contradicting, leaking = sum(group.contradict for group in groups), sum(group.leak for group in groups)
+    told += " there more than once"
+    told += f", {contradicting:,} under labels that differ" if contradicting else ""
+    told += f", {leaking:,} in several folds" if leaking else ""
+    return (f"{told}: see `earmark data {shlex.quote(manifest.source)}`",)
 
 
 def _near(known: dict[int, Findings], copies: Sequence[list[int]]) -> list[list[int]]:

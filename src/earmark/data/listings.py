@@ -1,6 +1,7 @@
 """Lists of clips: a row for each clip, label or event."""
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,18 @@ def read_listing(
     if not clips:
         raise ManifestError(_nothing(table, len(failures), whereabouts))
     classes = tuple(sorted({label for draft in drafts.values() for label in draft.labels}))
-    return Manifest(tuple(clips), classes, str(table.path), layout, tuple(failures))
+    notes = () if layout == "strong" else _unlabelled(chosen, roles)  # there such a row is a recording without events
+    return Manifest(tuple(clips), classes, str(table.path), layout, tuple(failures), notes=notes)
+
+
+def _unlabelled(table: Table, roles: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a note that counts the rows without a label, if there are any."""
+    count = sum(not row.cells[roles["label"]] for row in table.rows)
+    if not count:
+        return ()
+    rows = "1 row has" if count == 1 else f"{count:,} rows have"
+    told = f"{rows} no label in {table.path}: taken as sound of none of the classes"
+    return (f"{told}; give a label, leave the row out, or write background where that is meant",)
 
 
 def _roles(table: Table, layout: str, columns: Mapping[str, str] | None) -> dict[str, str]:
@@ -106,11 +118,18 @@ def _roles(table: Table, layout: str, columns: Mapping[str, str] | None) -> dict
     wanted = ("path", "label", "start", "end") if layout == "strong" else ("path", "label")
     missing = [role for role in wanted if role not in roles]
     if missing:
-        raise ManifestError(
-            f"{table.path} has no column for {' and '.join(missing)} among {', '.join(table.headings)}: name them "
-            f"so, or in Python say which they are: columns={{{missing[0]!r}: {table.headings[0]!r}}}"
-        )
+        raise ManifestError(_lacking(table, missing, spare=set(table.headings) - set(roles.values())))
     return roles
+
+
+def _lacking(table: Table, missing: Sequence[str], *, spare: Set[str]) -> str:
+    """Say which columns are missing and how to name them; one that is left over must be the only one missing."""
+    heading = next(iter(spare)) if len(spare) == len(missing) == 1 else "HEADING"
+    given = " ".join(f"--columns {shlex.quote(f'{role}={heading}')}" for role in missing)
+    return (
+        f"{table.path} has no column for {' and '.join(missing)}, only {', '.join(table.headings)}: say which it is "
+        f"with {given} (in Python columns={dict.fromkeys(missing, heading)}), or rename it"
+    )
 
 
 def _draft_clips(table: Table, roles: Mapping[str, str]) -> dict[_Key, _Draft]:

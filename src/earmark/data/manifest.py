@@ -148,6 +148,8 @@ class Manifest:
         Files that lay among the clips and are no sound, by their names.
     multi_label : bool, optional
         Whether several classes may be heard at once. By default they may if any clip has several labels.
+    notes : tuple of str
+        What its reader should know about it, such as rows without a label; outcomes repeat them.
 
     Raises
     ------
@@ -162,6 +164,7 @@ class Manifest:
     failures: tuple[UnreadableClip, ...] = ()
     ignored: int = 0
     multi_label: bool | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if list(self.labels) != sorted(set(self.labels)):

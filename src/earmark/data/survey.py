@@ -13,7 +13,7 @@ from earmark.data.manifest import Clip, Manifest
 from earmark.data.probe import Progress
 from earmark.errors import EarmarkError
 
-__all__ = ["Findings", "survey"]
+__all__ = ["Findings", "content_digest", "survey"]
 
 _THREADS = 4
 
@@ -111,7 +111,11 @@ def _seconds(clip: Clip, reader: AudioReader) -> float:
     return whole_reader.seconds
 
 
+def content_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal; raise OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _digest(clip: Clip) -> str:
-    with Path(clip.path).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{digest} {clip.start_seconds or 0.0:.6f} {clip.end_seconds}"
+    return f"{content_digest(clip.path)} {clip.start_seconds or 0.0:.6f} {clip.end_seconds}"

@@ -1,7 +1,7 @@
 """Evaluation: a model asked about labelled clips, its answers measured against the labels."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from earmark.data.leaks import leak_notes
 from earmark.data.manifest import Clip, Manifest
-from earmark.data.readers import read_manifest
+from earmark.data.readers import as_manifest
 from earmark.data.splits import test_split
 from earmark.errors import DataError, EarmarkError, OptionError
 from earmark.evaluation.eventmetrics import PSDS1, PSDS2, Collar, Span, match_events, match_segments, psds
@@ -23,7 +23,15 @@ from earmark.model.card import DecisionRule, ModelCard
 
 __all__ = ["evaluate"]
 
+CLIPS_AND_FRAMES = (
+    "Precision, recall and F1 are of labels whose clip score reaches the threshold of the decision rule, which is made "
+    "for frames: where it was fitted, by the highest frame of a clip or by strong labels."
+)
+"""What a reader must know of the decisions of multi-label models."""
+
 Progress = Callable[[int, int], None]
+
+_OR_NONE = "take them for sound of none of its classes with --unknown none"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +49,7 @@ def evaluate(
     *,
     layout: str | None = None,
     audio: str | os.PathLike[str] | None = None,
+    columns: Mapping[str, str] | None = None,
     split: str | None = None,
     unknown: Literal["refuse", "none"] = "refuse",
     rule: DecisionRule | None = None,
@@ -57,7 +66,7 @@ def evaluate(
     ----------
     model : str, path or Classifier
         A name, a model file, or a loaded model.
-    data, layout, audio
+    data, layout, audio, columns
         Labelled clips, as `earmark.data.readers.read_manifest` takes them, or a manifest.
     split : str, optional
         Only clips of this part of the data set's official division, such as ``test``.
@@ -93,11 +102,9 @@ def evaluate(
     classifier = model if isinstance(model, Classifier) else Classifier.load(model)
     card = classifier.card
     decision = rule_by_id(rule or card.decision, card.labels)
-    everything = (
-        data if isinstance(data, Manifest) else read_manifest(os.fspath(data), layout=layout, audio=_text(audio))
-    )
+    everything = as_manifest(data, layout=layout, audio=audio, columns=columns)
     manifest = _part(everything, split)
-    match = match_labels(card, manifest.labels, allow_unknown=unknown == "none")
+    match = match_labels(card, manifest.labels, allow_unknown=unknown == "none", otherwise=_OR_NONE)
     answers = hear_clips(classifier.backend, manifest.clips, threads=_threads(classifier, threads), rule=decision)
     pairs, failures = _sorted_out(_counted(answers, len(manifest), progress), manifest)
     targets = match.targets(manifest.targets())[[pair.place for pair in pairs]]
@@ -111,9 +118,11 @@ def evaluate(
         novelty_threshold=card.novelty_threshold,
         events=_events(pairs, card, match, collar),
         notes=(
+            *manifest.notes,
             *_notes(card, (everything, manifest), match),
             *_division_notes(card, everything, split),
             *_label_notes(card, targets),
+            *([CLIPS_AND_FRAMES] if card.task == "multi-label" else []),
         ),
         failures=(*manifest.left_out, *failures),
         **_circumstances(card, manifest, pairs),
@@ -123,10 +132,6 @@ def evaluate(
 
         write_report(outcome, report)
     return outcome
-
-
-def _text(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.fspath(path)
 
 
 def _threads(classifier: Classifier, threads: int | None) -> int:

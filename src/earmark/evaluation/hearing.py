@@ -90,7 +90,7 @@ def hear(backend: "Backend", clip: "Clip", *, rule: DecisionRule | None = None) 
     frames: list[NDArray[np.float32]] = []
     changes = []
     for segment_edges, outputs in scan:
-        tagger.push(outputs, len(segment_edges) - 1)
+        tagger.push(outputs)
         if finder is not None:
             changes += finder.push(outputs, segment_edges)
             edges.append(segment_edges[1:] if edges else segment_edges)

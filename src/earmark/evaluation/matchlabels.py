@@ -44,7 +44,9 @@ class LabelMatch:
         return targets
 
 
-def match_labels(card: ModelCard, labels: Sequence[str], *, allow_unknown: bool = False) -> LabelMatch:
+def match_labels(
+    card: ModelCard, labels: Sequence[str], *, allow_unknown: bool = False, otherwise: str = "leave their clips out"
+) -> LabelMatch:
     """Find the labels of data among those of a model, by id, by name, or by name in another case.
 
     Parameters
@@ -55,6 +57,8 @@ def match_labels(card: ModelCard, labels: Sequence[str], *, allow_unknown: bool 
         The data's.
     allow_unknown : bool
         Whether the data may have labels that the model does not have.
+    otherwise : str
+        What an error says can be done with such labels, if they are not misspelt.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def match_labels(card: ModelCard, labels: Sequence[str], *, allow_unknown: bool 
     places = [_place(card, label) for label in labels]
     unknown = tuple(label for label, place in zip(labels, places, strict=True) if place is None)
     if unknown and (not allow_unknown or len(unknown) == len(labels)):
-        raise LabelError(_lacks(card, unknown))
+        raise LabelError(_lacks(card, unknown, otherwise))
     found = {place: column for column, place in enumerate(places) if place is not None}
     twice = [
         label for column, label in enumerate(labels) if places[column] is not None and column not in found.values()
@@ -93,11 +97,11 @@ def _place(card: ModelCard, label: str) -> int | None:
     return None
 
 
-def _lacks(card: ModelCard, unknown: Sequence[str]) -> str:
+def _lacks(card: ModelCard, unknown: Sequence[str], otherwise: str) -> str:
     more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
     listed = ", ".join(map(repr, unknown[:_LISTED])) + more
     many = "1 label" if len(unknown) == 1 else f"{len(unknown)} labels"
     return (
         f"model {card.name!r} does not have {many} of the data: {listed}; rename them as `earmark models info MODEL "
-        "--labels` lists them, or let `earmark evaluate --unknown none` measure them as sound of none of its classes"
+        f"--labels` lists them, or {otherwise}"
     )

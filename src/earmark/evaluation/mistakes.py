@@ -90,7 +90,7 @@ def _single(outcome: Outcome) -> list[tuple[float, Mistake]]:
 
 
 def _multi(outcome: Outcome) -> list[tuple[float, Mistake]]:
-    limits = np.array([outcome.thresholds.get(label, 0.5) for label in outcome.labels])
+    limits = outcome.limits
     alarms = np.where(outcome.targets == 0, (outcome.scores - limits) / np.maximum(1 - limits, 1e-6), -1.0)
     misses = np.where(outcome.targets > 0, (limits - outcome.scores) / np.maximum(limits, 1e-6), -1.0)
     wrong = np.maximum(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import MissingExtraError, OptionError, OutputError
-from earmark.evaluation.metrics import Metrics, Spread, decide, measure, roc_auc, spread_over_folds
+from earmark.evaluation.metrics import Metrics, Spread, Thresholds, decide, measure, roc_auc, spread_over_folds
 from earmark.evaluation.metrics.probability import Task
 from earmark.evaluation.metrics.table import mean_of_known
 
@@ -46,8 +46,8 @@ class Outcome:
         Probabilities, of a model that has not seen the clip.
     metrics : Metrics
         Of all clips together.
-    thresholds : Mapping of str to float
-        From which score a label is given; empty where the highest score decides.
+    thresholds : Mapping of str to float, or ndarray of float32, shape (clips, labels)
+        From which score a label is given, one for each clip where folds differ; empty where the highest score decides.
     folds : tuple of str, optional
         In which fold each clip was held out.
     spread : Mapping of str to Spread
@@ -79,7 +79,7 @@ class Outcome:
     metrics: Metrics
     starts: tuple[float | None, ...] = ()
     ends: tuple[float | None, ...] = ()
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, float] | NDArray[np.float32] = field(default_factory=dict)
     folds: tuple[str, ...] | None = None
     spread: Mapping[str, Spread] = field(default_factory=dict)
     novelty: NDArray[np.float32] | None = None
@@ -110,6 +110,14 @@ class Outcome:
         return tuple(self.labels[column] for column in np.flatnonzero(self.targets[row]))
 
     @property
+    def limits(self) -> NDArray[np.float32]:
+        """From which score each label is given to each clip of a multi-label outcome: shape (clips, labels)."""
+        if isinstance(self.thresholds, np.ndarray):
+            return self.thresholds
+        of_label = [self.thresholds.get(label, 0.5) for label in self.labels]
+        return np.broadcast_to(np.array(of_label, np.float32), self.scores.shape)
+
+    @property
     def refused(self) -> NDArray[np.bool_]:
         """Which clips are answered with none of these: bool, shape (clips,).
 
@@ -119,9 +127,7 @@ class Outcome:
         refused = np.zeros(len(self.clips), bool)
         if self.novelty is not None and self.novelty_threshold is not None:
             refused |= self.novelty >= np.asarray(self.novelty_threshold, np.float32)
-        limits = None
-        if self.task == "multi-label":
-            limits = np.array([self.thresholds.get(label, 0.5) for label in self.labels], np.float32)
+        limits = self.limits if self.task == "multi-label" else None
         return np.asarray(refused | ~decide(self.scores, thresholds=limits).any(axis=1), bool)
 
     @property
@@ -242,7 +248,7 @@ def summarise(
     task: Task,
     targets: NDArray[np.float32],
     scores: NDArray[np.float32],
-    thresholds: Mapping[str, float] | float = 0.5,
+    thresholds: Thresholds = 0.5,
     folds: Sequence[str] | None = None,
     **circumstances: Any,
 ) -> Outcome:
@@ -252,12 +258,12 @@ def summarise(
     ----------
     labels, task, targets, scores, folds
         As `Outcome` has them.
-    thresholds : Mapping of str to float, or float
-        From which score a label is given; for multi-label only.
+    thresholds : Mapping of str to float, float, or ndarray of shape (clips, labels)
+        From which score a label is given, as `measure` takes them; for multi-label only.
     **circumstances
         The other fields of `Outcome`; `model` and `clips` are needed.
     """
-    given = dict(thresholds) if isinstance(thresholds, Mapping) else dict.fromkeys(labels, float(thresholds))
+    given = dict.fromkeys(labels, float(thresholds)) if isinstance(thresholds, float | int) else thresholds
     how: dict[str, Any] = {"task": task, "thresholds": given}
     metrics = measure(scores, targets, labels, **how)
     several = folds is not None and len(set(folds)) > 1

@@ -191,12 +191,14 @@ def confusion_chart(counts: NDArray[np.int64], labels: Sequence[str]) -> Markup:
     for place_number, label in enumerate(labels):
         parts += _names(_cut(label), margin, margin + (place_number + 0.5) * size)
     title = f"Confusion matrix of {len(labels)} labels; the table below lists the most frequent mistakes."
-    return _svg(title, margin + side + 2, margin + side + 2, parts, kind="chart confusion", style=_least_width(side))
+    return _svg(
+        title, margin + side + 2, margin + side + 2, parts, kind="chart confusion", style=_widths(margin + side)
+    )
 
 
-def _least_width(side: float) -> str:
-    """Return the style that keeps names legible on a phone, where the drawing then scrolls."""
-    return f"min-width: {0.8 * side:.0f}px"
+def _widths(side: float) -> str:
+    """Return the style that keeps names legible on a phone, where the drawing then scrolls, and no larger than text."""
+    return f"min-width: {0.8 * side:.0f}px; max-width: min(60rem, {1.3 * side:.0f}px)"
 
 
 _LETTERS = 24

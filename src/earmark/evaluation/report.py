@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -13,7 +13,7 @@ import numpy as np
 
 from earmark.errors import OutputError
 from earmark.evaluation.markup import Markup, element, join
-from earmark.evaluation.metrics import confusion, reliability
+from earmark.evaluation.metrics import ReliabilityBin, confusion, reliability
 from earmark.evaluation.mistakes import Excerpt, Mistake, cut_excerpt, worst_mistakes
 from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.plots import (
@@ -25,7 +25,8 @@ from earmark.evaluation.plots import (
     reliability_chart,
 )
 from earmark.evaluation.tables import class_table, confused_table, event_table, figure_table
-from earmark.evaluation.words import FIGURE_WORDS, summary, with_spread
+from earmark.evaluation.words import FIGURE_WORDS, number, summary, with_spread
+from earmark.model.card import NONE_OF_THESE
 
 __all__ = ["write_report"]
 
@@ -33,6 +34,7 @@ MOST_BYTES = 6_000_000
 """A page larger than this is slow to open: sounds are left out then, the least bad mistakes first."""
 
 MOST_CONFUSED_LABELS = 60
+_ECE = "expected_calibration_error"
 _TILES = {
     "single-label": ("accuracy", "top_3_accuracy", "map_at_3", "mean_average_precision", "roc_auc"),
     "multi-label": ("mean_average_precision", "roc_auc", "d_prime", "lwlrap", "f1_macro"),
@@ -122,8 +124,10 @@ def _head(outcome: Outcome) -> Markup:
 
 def _tiles(outcome: Outcome) -> Markup:
     tiles = []
-    for name in (*_TILES[outcome.task], "expected_calibration_error"):
-        value, _, spread = with_spread(outcome, name).partition(" ± ")
+    for name in (*_TILES[outcome.task], _ECE):
+        # The calibration error is that of all clips, as in the diagram: bins of the few of a fold are off by chance.
+        shown = number(name, outcome.metrics.expected_calibration_error) if name == _ECE else with_spread(outcome, name)
+        value, _, spread = shown.partition(" ± ")
         deviation, _, percent = spread.partition("\u00a0")
         small = [element("small", f"± {deviation} over the folds")] if spread else []
         figure = element("dd", f"{value}\u00a0{percent}" if percent else value, *small)
@@ -134,18 +138,20 @@ def _tiles(outcome: Outcome) -> Markup:
 
 
 def _confusion(outcome: Outcome) -> Markup:
-    counts = confusion(outcome.scores, outcome.targets)
+    counts = confusion(outcome.scores, outcome.targets, outcome.refused)
     if not counts.any():
         return Markup()
     used = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     words = "Rows are what a clip is, columns what is answered. Point at a square for its counts."
+    if used[-1] == len(outcome.labels):
+        words += f" Last, clips that have none of the labels, and the answer “{NONE_OF_THESE.name}”."
     if len(used) > MOST_CONFUSED_LABELS:
         wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
         used = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CONFUSED_LABELS])
         words += f" Shown are the {MOST_CONFUSED_LABELS} labels with the most mistakes."
     if outcome.task == "multi-label":
-        words += " Only clips with exactly one label are in it; the answer is the highest score."
-    names = [outcome.labels[column] for column in used]
+        words += " Clips with several labels are not in it; the answer is the highest score, if it is enough."
+    names = [(*outcome.labels, NONE_OF_THESE.name)[column] for column in used]
     chart = confusion_chart(counts[np.ix_(used, used)], names)
     return _section(
         "What is heard as what",
@@ -163,7 +169,7 @@ def _curves(outcome: Outcome) -> Markup:
         "figure",
         element("h2", "Sure when it is right?"),
         reliability_chart(bins, error),
-        element("figcaption", f"On the dashed line, 80 % means right in 8 of 10. ECE {error:.3f}. {_HOW_MANY}"),
+        element("figcaption", " ".join(_reliability_words(outcome, bins))),
     )
     trade = element(
         "figure",
@@ -174,7 +180,19 @@ def _curves(outcome: Outcome) -> Markup:
     return element("div", honest, trade, class_="pair")
 
 
-_HOW_MANY = "Grey bars, and the size of the dots: how many answers there are."
+def _reliability_words(outcome: Outcome, bins: Sequence[ReliabilityBin]) -> Iterator[str]:
+    """Say what the reliability diagram shows, and of which answers."""
+    yield "On the dashed line, 80 % means right in 8 of 10."
+    error, negatives = outcome.metrics.expected_calibration_error, outcome.metrics.negatives
+    if outcome.task == "multi-label":
+        yield f"The line is of all labels together; ECE {error:.3f} is the mean of the labels."
+    else:
+        yield f"ECE {error:.3f}, of all clips together."
+        if negatives and sum(item.count for item in bins) < outcome.metrics.clips:
+            yield f"The {negatives:,} clips without a label are left out: the scores suppose that there is one."
+        elif negatives:
+            yield "A clip without a label is right where the scores leave most for none of the labels."
+    yield "Grey bars, and the size of the dots: how many answers there are."
 
 
 def _novelty(outcome: Outcome) -> Markup:

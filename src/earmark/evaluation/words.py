@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from earmark.evaluation.metrics import confusion
+from earmark.evaluation.metrics import confusion, reliability
 from earmark.evaluation.outcome import Outcome
+from earmark.model.card import NONE_OF_THESE
 
 FIGURE_WORDS = {
     "accuracy": ("Accuracy", "the highest score is on a label that the clip has"),
@@ -39,7 +40,7 @@ _HONEST = 0.05  # what an expected calibration error of a few hundred clips reac
 
 
 class Confused(NamedTuple):
-    """Clips of one label heard as another: what they are, what was answered, how many, of how many with the label."""
+    """Clips of one label, or of none, heard as another: what they are, the answer, how many, of how many such clips."""
 
     truth: str
     answer: str
@@ -70,12 +71,12 @@ def with_spread(outcome: Outcome, name: str) -> str:
 
 
 def most_confused(outcome: Outcome, most: int = 10) -> list[Confused]:
-    """Return the most frequent mistakes of clips that have one label, the most frequent first."""
-    counts = confusion(outcome.scores, outcome.targets)
+    """Return the most frequent mistakes of clips that have one label or none, the most frequent first."""
+    counts = confusion(outcome.scores, outcome.targets, outcome.refused)
     clips = counts.sum(axis=1)
     np.fill_diagonal(counts, 0)
     pairs = sorted(np.argwhere(counts).tolist(), key=lambda pair: (-counts[*pair], -counts[*pair] / clips[pair[0]]))
-    labels = outcome.labels
+    labels = (*outcome.labels, NONE_OF_THESE.name)
     return [
         Confused(labels[truth], labels[answer], int(counts[truth, answer]), int(clips[truth]))
         for truth, answer in pairs[:most]
@@ -124,8 +125,11 @@ def _honesty(outcome: Outcome) -> Iterator[str]:
     if outcome.task == "multi-label":
         yield f"Its scores are off by {100 * error:.1f} points on average, taken as probabilities."
         return
-    sure = float(outcome.scores.max(axis=1).mean())
-    right = outcome.metrics.accuracy * (1 - outcome.metrics.negatives / max(outcome.metrics.clips, 1))
+    filled = [item for item in reliability(outcome.scores, outcome.targets, task=outcome.task) if item.count]
+    counts = [item.count for item in filled]
+    sure, right = (
+        np.average([getattr(item, of) for item in filled], weights=counts) for of in ("score", "share_right")
+    )
     if error < _HONEST:
         yield f"Its scores can be taken for probabilities: they are off by {100 * error:.1f} points on average."
     else:

@@ -151,8 +151,8 @@ class Classifier:
             novelty_threshold=novelty_threshold,
         )
         scan = self._scan(source, start, end)
-        for edges, outputs in scan:
-            tagger.push(outputs, len(edges) - 1)
+        for _, outputs in scan:
+            tagger.push(outputs)
         return ClipResult(**tagger.answer(), **scan.facts(**tagger.parameters))
 
     def events(

@@ -122,6 +122,12 @@ class EventTracker:
         self._spans = np.concatenate([self._spans, np.stack([edges[:-1], edges[1:]], axis=1)])
         return self._decide(len(self._scores) - self._half)
 
+    @property
+    def settled_seconds(self) -> float:
+        """Before which time no later frame changes what is in an event and what is not."""
+        begun = (event.offset if event.announced else event.onset for event in self._progress.values())
+        return min([self._until, *begun])
+
     def finish(self, end_seconds: float | None = None) -> list[EventChange]:
         """End the signal and return the last changes: what still sounds ends with the sound.
 
@@ -147,6 +153,7 @@ class EventTracker:
     def _reset(self) -> None:
         self._progress: dict[int, _Progress] = {}
         self._active = np.zeros(len(self._labels), dtype=bool)  # in the last decided frame
+        self._until = -np.inf  # right edge of the last decided frame
         self._decided = 0  # frames at the front of the buffer that are only there for the windows of later ones
         self._scores = np.empty((0, len(self._labels)), dtype=np.float32)
         self._spans = np.empty((0, 2), dtype=np.float64)  # left and right edge of each frame
@@ -165,6 +172,7 @@ class EventTracker:
             ends = self._spans[:stop, 1].tolist()
             for run in self._runs(hot, active, start, stop):
                 changes += self._sound(run, ends) if run.sounds else self._pause(run, ends)
+        self._until = float(self._spans[stop - 1, 1])
         forgotten = max(0, stop - self._half)
         self._scores, self._spans = self._scores[forgotten:].copy(), self._spans[forgotten:].copy()
         self._decided = stop - forgotten

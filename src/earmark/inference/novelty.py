@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import OptionError
-from earmark.model.backends import Backend
+from earmark.model.backends import Backend, Outputs
 
 OFF_SHARE = 0.75
 """An event of unknown sound opens at the novelty threshold and closes below this share of it."""
@@ -83,5 +83,20 @@ class Rejection:
         return np.asarray(np.asarray(novelty, np.float32) >= np.float32(self.threshold))
 
     def outweighs(self, scores: NDArray[np.floating[Any]]) -> bool:
-        """Return whether what the scores of a clip, shape (classes,), lack to 1 is more than the highest of them."""
-        return self.background and bool(1.0 - scores.sum(dtype=np.float64) > scores.max())
+        """Return whether what the scores of a clip, shape (classes,), lack to 1 is more than the highest of them.
+
+        It is for a clip without any score, which is silence, whatever the model; for others with a background alone.
+        """
+        silent = self.mode == "reject" and not scores.any()
+        return silent or (self.background and bool(1.0 - scores.sum(dtype=np.float64) > scores.max()))
+
+
+def heard(outputs: Outputs) -> tuple[int, float]:
+    """Return how many frames have any score, and their mean novelty, or 0; outputs are a batch of one.
+
+    A model that earmark trained gives silence no score: silence then counts for nothing in what a recording is.
+    """
+    sounding = outputs.frames[0].any(axis=1)
+    if outputs.novelty is None or not sounding.any():
+        return int(sounding.sum()), 0.0
+    return int(sounding.sum()), float(outputs.novelty[0][sounding].mean(dtype=np.float64))

@@ -106,7 +106,7 @@ class ClipResult(Result):
     none_of_these : bool
         Whether the recording is refused as none of the model's classes.
     closest : tuple of Tag
-        What the tags would have been; empty where there are tags.
+        What the tags would have been; empty where there are tags, and for silence.
     """
 
     tags: tuple[Tag, ...]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from earmark.errors import OptionError
 from earmark.inference.labels import listed, select_labels
-from earmark.inference.novelty import NoveltyMode, Rejection
+from earmark.inference.novelty import NoveltyMode, Rejection, heard
 from earmark.inference.results import Tag
 from earmark.model.backends import Backend, Outputs
 from earmark.model.card import ModelCard
@@ -60,7 +60,7 @@ class Tagger:
         self._rejection = Rejection.of(backend, novelty, novelty_threshold)
         self._scores, self._refused_scores = np.zeros((2, len(self._labels)))
         self._novelty = 0.0 if self._rejection.has_novelty else None
-        self._weight = 0  # frames of a mean, segments that were not refused of a maximum
+        self._weight = 0  # heard frames of a mean, segments that were not refused of a maximum
         self.parameters: dict[str, Any] = {
             "top_k": top_k,
             "threshold": threshold,
@@ -69,10 +69,10 @@ class Tagger:
             **self._rejection.parameters,
         }
 
-    def push(self, outputs: Outputs, frames: int) -> None:
-        """Take a segment: the outputs for it, a batch of one, and how many frames it has."""
+    def push(self, outputs: Outputs) -> None:
+        """Take a segment: the outputs for it, a batch of one. It counts by the frames in which something is heard."""
         clip = outputs.clip[0]
-        novelty = 0.0 if outputs.novelty is None else float(outputs.novelty[0].mean(dtype=np.float64))
+        frames, novelty = heard(outputs)
         if self._aggregate == "mean":
             self._scores += clip * np.float64(frames)
             self._weight += frames
@@ -88,8 +88,9 @@ class Tagger:
         """Return what all segments come to, as the content of a `ClipResult`."""
         scores, novelty = self._scores, self._novelty
         if self._aggregate == "mean":
-            scores = scores / self._weight
-            novelty = None if novelty is None else novelty / self._weight
+            weight = max(1, self._weight)
+            scores = scores / weight
+            novelty = None if novelty is None else novelty / weight
             refused = self._rejection.refuses(novelty).item() or self._rejection.outweighs(scores)
         else:
             refused = self._weight == 0  # what is known in one segment is there, whatever the others hold
@@ -99,7 +100,7 @@ class Tagger:
             "tags": () if refused else tags,
             "novelty": novelty,
             "none_of_these": refused,
-            "closest": tags if refused else (),
+            "closest": tags if refused and scores.any() else (),
         }
 
     def _tags(self, scores: NDArray[np.float64]) -> tuple[Tag, ...]:

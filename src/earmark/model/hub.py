@@ -12,7 +12,15 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ChecksumError, DownloadError, ModelError, ModelFormatError, ModelNotFoundError, OptionError
+from earmark.errors import (
+    ChecksumError,
+    DownloadError,
+    ModelError,
+    ModelFormatError,
+    ModelNotFoundError,
+    OptionError,
+    UnknownModelError,
+)
 from earmark.model.backends import load_backend
 from earmark.model.cache import Cache, cache_folder, is_file, read_bytes
 from earmark.model.download import PATIENCE, Patience, Progress, download
@@ -102,7 +110,8 @@ class Hub:
         Raises
         ------
         ModelNotFoundError
-            If there is no such file, no model of that name, or a known one that is not on this machine.
+            If there is no such file, no model of that name (UnknownModelError), or a known one that is not on this
+            machine.
         ModelFormatError
             If the path is not of a kind that earmark reads.
         ChecksumError
@@ -265,12 +274,14 @@ class Hub:
                 self.cache.source_path(known.source).unlink(missing_ok=True)
 
     def _find_known(self, name: str) -> KnownModel:
-        """Return what the registry says of a name; raise ModelNotFoundError with the nearest names."""
+        """Return what the registry says of a name; raise UnknownModelError with what is nearest to it."""
         if name in self.known:
             return self.known[name]
+        if beside := _with_suffix(Path(name)):
+            raise UnknownModelError(f"no model called {name!r} is known, but there is a file {beside}: give it so")
         names = sorted({*self.known, *self.cache.model_names()} - {name})
         nearest = difflib.get_close_matches(name, names, cutoff=0.4) or names
-        raise ModelNotFoundError(
+        raise UnknownModelError(
             f"no model called {name!r} is known; nearest: {', '.join(nearest)}. A file needs its suffix: .onnx, .tflite"
         )
 
@@ -332,7 +343,14 @@ def _existing_file(path: Path) -> Path:
         return path
     if os.path.exists(path):  # noqa: PTH110 - as in `is_file`
         raise ModelFormatError(f"{path} is not a model: give a file that ends in .onnx or .tflite")
+    if beside := _with_suffix(path):
+        raise ModelNotFoundError(f"no model file at {path}, but there is {beside}: give it so")
     raise ModelNotFoundError(f"no model file at {path}; check the path, or see `earmark models list` for names")
+
+
+def _with_suffix(path: Path) -> Path | None:
+    """Return the model file that is meant by a path whose suffix was left out, if there is one."""
+    return next((file for suffix in MODEL_SUFFIXES if is_file(file := Path(f"{path}{suffix}"))), None)
 
 
 def _move(path: Path, target: Path) -> None:

@@ -71,6 +71,24 @@ def save(model: "onnx.ModelProto", card: ModelCard, path: str | os.PathLike[str]
     return write_whole(Path(path), seal(model, card))
 
 
+def writable_model(path: str | os.PathLike[str]) -> Path:
+    """Return the place for a model file; refuse a bad one before the work, not after it.
+
+    Raises
+    ------
+    OutputError
+        If the name does not end in ``.onnx``, its folder is missing, or it is a folder itself.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".onnx":
+        raise OutputError(f"{target} does not end in .onnx: a model file does; give {target.with_suffix('.onnx')}")
+    if not target.parent.is_dir():
+        raise OutputError(f"there is no folder {target.parent}: make it, or choose another place for the model")
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder: give the name of a file")
+    return target
+
+
 def write_whole(path: Path, data: bytes) -> Path:
     """Write bytes under a temporary name beside `path`, then move them into place.
 

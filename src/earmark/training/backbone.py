@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -44,13 +45,8 @@ class Backbone:
             If there is no such model, it cannot be read, or it gives no embeddings.
         """
         path = default_hub().resolve(model)
-        classifier = Classifier.load(path, threads=1)
-        if not classifier.card.embedding_size:
-            raise ModelError(
-                f"model {classifier.card.name!r} gives no embeddings, so it cannot be a backbone; "
-                "take one that does, such as yamnet"
-            )
-        return cls(path, hashlib.sha256(read_bytes(path)).hexdigest(), classifier)
+        status = path.stat()
+        return cls(path, *_loaded(path, status.st_size, status.st_mtime_ns))
 
     @property
     def card(self) -> ModelCard:
@@ -63,3 +59,15 @@ class Backbone:
         del trunk.metadata_props[:]
         onnx.checker.check_model(trunk)
         return trunk
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, _size: int, _changed_ns: int) -> tuple[str, Classifier]:
+    """Return digest and classifier of a file: folds share them as long as it looks the same."""
+    classifier = Classifier.load(path, threads=1)
+    if not classifier.card.embedding_size:
+        raise ModelError(
+            f"model {classifier.card.name!r} gives no embeddings, so it cannot be a backbone; "
+            "take one that does, such as yamnet"
+        )
+    return hashlib.sha256(read_bytes(path)).hexdigest(), classifier

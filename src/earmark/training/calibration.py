@@ -63,6 +63,8 @@ def fit_calibration(
     """
     if scores.ndim != 2 or scores.shape != targets.shape:
         raise OptionError(f"scores {scores.shape} and targets {targets.shape}: give both of shape (clips, classes)")
+    sounding = scores.any(axis=1)  # of silence nothing is said, and nothing learned
+    scores, targets = scores[sounding], targets[sounding]
     chosen = METHODS[task][0] if method == "auto" else method
     if chosen not in METHODS[task]:
         raise OptionError(f"method {method!r} is not for {task} models; allowed: auto, {', '.join(METHODS[task])}")

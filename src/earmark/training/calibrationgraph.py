@@ -6,7 +6,7 @@ import onnx
 from earmark.features.nodes import Nodes
 from earmark.training.extension import GIVEN, extend, output_shape
 from earmark.training.scalings import Calibration, Isotonic, Platt, Temperature
-from earmark.training.scorenodes import add_hold, add_log_scores, add_logits
+from earmark.training.scorenodes import add_hold, add_log_scores, add_logits, add_silent_rows
 
 
 def add_calibration(model: onnx.ModelProto, calibration: Calibration) -> onnx.ModelProto:
@@ -22,12 +22,12 @@ def add_calibration(model: onnx.ModelProto, calibration: Calibration) -> onnx.Mo
     shapes = {name: output_shape(model, name) for name in ("clip", "frames")}
     nodes = Nodes()
     for name in shapes:
-        nodes("Identity", _calibrated(nodes, GIVEN + name, calibration), output=name)
+        add_silent_rows(nodes, _calibrated(nodes, GIVEN + name, calibration), GIVEN + name, output=name)
     return extend(model, nodes.model({GIVEN + name: shape for name, shape in shapes.items()}, shapes), "calibration")
 
 
 def _calibrated(nodes: Nodes, scores: str, calibration: Calibration) -> str:
-    """Add what `calibration.apply` does to a tensor whose last axis is the classes."""
+    """Add what `calibration.apply` does to the sounding rows of a tensor whose last axis is the classes."""
     if isinstance(calibration, Temperature):
         return _cooled(nodes, scores, calibration)
     if isinstance(calibration, Platt):

@@ -1,6 +1,6 @@
 """Cross-validation: every clip scored by a model that has never seen its fold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from earmark.data.leaks import require_no_leaks
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Split, cross_folds
 from earmark.errors import OptionError
+from earmark.evaluation.evaluate import CLIPS_AND_FRAMES
 from earmark.evaluation.outcome import Outcome, summarise
 from earmark.training.fold import ScoredFold, score_fold
 from earmark.training.recipebook import DEFAULT_RECIPE, WholeRecipe, recipe_and_run
@@ -22,6 +23,7 @@ def crossval(
     recipe: str = DEFAULT_RECIPE,
     layout: str | None = None,
     audio: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
     folds: int | None = None,
     only: Sequence[str] = (),
     **options: Any,
@@ -33,7 +35,7 @@ def crossval(
 
     Parameters
     ----------
-    data, recipe, layout, audio, **options
+    data, recipe, layout, audio, columns, **options
         As `train` takes them.
     folds : int, optional
         How many, where the data set has none of its own; 5 by default.
@@ -55,7 +57,7 @@ def crossval(
     chosen, run = recipe_and_run(recipe, options)
     if isinstance(chosen, WholeRecipe):
         raise OptionError(f"recipe {recipe!r} knows no classes to cross-validate: `earmark train` tells how good it is")
-    everything = read_clips(data, layout, audio, run)
+    everything = read_clips(data, run, layout=layout, audio=audio, columns=columns)
     manifest = without_tests(everything)
     manifest.require_trainable()
     splits = cross_folds(manifest, count=folds, seed=run.seed, force=run.force)
@@ -78,7 +80,8 @@ def _selected(splits: Sequence[Split], only: Sequence[str]) -> Sequence[Split]:
 def _notes(
     everything: Manifest, manifest: Manifest, splits: Sequence[Split], selected: Sequence[Split]
 ) -> Iterator[str]:
-    """Say which clips were not scored."""
+    """Say what there is to know about the clips, and which of them were not scored."""
+    yield from everything.notes
     kept_apart = len(everything) - len(manifest)
     if kept_apart:
         yield f"{kept_apart:,} clips that the data set keeps for testing were left alone."
@@ -86,17 +89,22 @@ def _notes(
         yield f"Of {len(splits)} folds only {', '.join(split.name for split in selected)}."
 
 
+_FITTED = "The thresholds of each fold are those that its own model has fitted on other clips."
+
+
 def _gathered(scored: Sequence[ScoredFold], manifest: Manifest, recipe: str, notes: Sequence[str]) -> Outcome:
     """Lay the folds' clips in the order of the manifest and measure them."""
     places = np.concatenate([fold.split.test for fold in scored])
     order = np.argsort(places, kind="stable")
     sizes = [len(fold.split.test) for fold in scored]
+    fitted = (_FITTED, CLIPS_AND_FRAMES) if manifest.is_multi_label else ()
     clips = [manifest.clips[place] for place in places[order]]
     return summarise(
         labels=manifest.labels,
         task="multi-label" if manifest.is_multi_label else "single-label",
         targets=manifest.targets()[places[order]],
         scores=np.concatenate([fold.scores for fold in scored])[order],
+        thresholds=np.repeat([fold.thresholds for fold in scored], sizes, axis=0)[order],
         folds=np.repeat([fold.split.name for fold in scored], sizes)[order].tolist(),
         model=f"recipe {recipe}, cross-validated",
         clips=tuple(str(clip.path) for clip in clips),
@@ -106,6 +114,6 @@ def _gathered(scored: Sequence[ScoredFold], manifest: Manifest, recipe: str, not
         novelty_threshold=np.repeat([fold.novelty_threshold for fold in scored], sizes)[order].astype(np.float32),
         calibrated=all(fold.calibrated for fold in scored),
         data=manifest.source,
-        notes=tuple(notes),
+        notes=(*notes, *fitted),
         failures=manifest.left_out,
     )

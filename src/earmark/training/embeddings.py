@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from earmark.training.pace import Pace
 from earmark.training.run import Run
 
 Embeddings = NDArray[np.float32]
+
+_DIGESTS = 200_000  # of files that are remembered, some hundred bytes each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,7 @@ def _embeddings(
 ) -> list[Embeddings]:
     """Read what the cache has and compute the rest, each result kept as soon as it is there."""
     threads = default_threads()
-    keys = _keys(manifest, threads)
+    keys = _keys(manifest, threads, report)
     known: dict[str, Embeddings | None] = {key: cache.read(key) for key in keys}
     missing = {key: clip for key, clip in zip(keys, manifest.clips, strict=True) if known[key] is None}
 
@@ -100,17 +103,21 @@ def _embeddings(
         cache.write(key, result.embeddings)
         return key, result.embeddings
 
-    pace = Pace(report, "embedded", to_the_end=True)
+    cached = sum(embeddings is not None for embeddings in known.values())
+    pace = Pace(report, "embedded", f"clips; {cached:,} more are in the cache" if cached else "clips", to_the_end=True)
     for done, (key, computed) in enumerate(ordered_map(embed, missing, threads), start=1):
         known[key] = computed
         pace(done, len(missing))
     return [embeddings for key in keys if (embeddings := known[key]) is not None]
 
 
-def _keys(manifest: Manifest, threads: int) -> list[str]:
+def _keys(manifest: Manifest, threads: int, report: Callable[[str], None]) -> list[str]:
     """Return each clip's key in the cache; a file of many parts is read once."""
     paths = list(dict.fromkeys(clip.path for clip in manifest.clips))
-    digests = dict(zip(paths, ordered_map(_digest, paths, threads), strict=True))
+    pace, digests = Pace(report, "looked up", "files"), {}
+    for path, digest in zip(paths, ordered_map(_digest, paths, threads), strict=True):
+        digests[path] = digest
+        pace(len(digests), len(paths))
 
     def key(clip: Clip) -> str:
         return entry_key(digests[clip.path], clip.start_seconds, clip.end_seconds)
@@ -121,7 +128,14 @@ def _keys(manifest: Manifest, threads: int) -> list[str]:
 def _digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        status = path.stat()
+        return _digest_of(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise AudioNotFoundError(f"cannot read {path}: {error.strerror}; check the list of clips") from error
+
+
+@lru_cache(maxsize=_DIGESTS)
+def _digest_of(path: Path, _size: int, _changed_ns: int) -> str:
+    """Read a file once for all folds, as long as it looks the same."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

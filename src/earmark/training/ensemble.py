@@ -1,7 +1,7 @@
 """Ensembles: several model files become one, which answers with the mean of what they answer."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,12 +12,12 @@ import onnx
 from numpy.typing import NDArray
 
 from earmark.data.manifest import Manifest
-from earmark.data.readers import read_manifest
+from earmark.data.readers import as_manifest
 from earmark.errors import ModelFormatError, OptionError
 from earmark.inference.classifier import Classifier
 from earmark.model.card import ModelCard
 from earmark.model.hub import default_hub
-from earmark.model.modelfile import read_card, save
+from earmark.model.modelfile import read_card, save, writable_model
 from earmark.training.answers import Answers, ask_clips
 from earmark.training.ensemblecard import merge_cards
 from earmark.training.ensemblegraph import merge_graphs
@@ -89,6 +89,7 @@ def ensemble(
     version: str = "1",
     layout: str | None = None,
     audio: str | os.PathLike[str] | None = None,
+    columns: Mapping[str, str] | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EnsembleResult:
@@ -102,7 +103,7 @@ def ensemble(
     models : sequence of str or path
         Two or more names or ``.onnx`` files, of the same labels and the same task.
     output : path
-        Where the new file goes.
+        Where the new file goes; ends in ``.onnx``.
     method : {"mean", "geometric", "fitted"}
         The mean of the scores, their geometric mean, or a mean with weights fitted on `data` or `scores`.
     data : path or Manifest, optional
@@ -112,7 +113,7 @@ def ensemble(
         Instead of `data`: for each model, in their order, the table of out-of-fold scores that `crossval` wrote.
     name, version : str
         For the card; the name is the file's by default.
-    layout, audio
+    layout, audio, columns
         As `earmark.data.readers.read_manifest` takes them.
     threads : int, optional
         How many clips are heard side by side.
@@ -127,23 +128,29 @@ def ensemble(
         Each says what to do.
     """
     _check(method, models, data, scores)
+    target = writable_model(output)
     members, plan = _members(models)
-    manifest = _manifest(data, layout, audio)
+    manifest = None if data is None else as_manifest(data, layout=layout, audio=audio, columns=columns)
     listen = _Listener(manifest, threads, progress)
     tables = _tables(members, scores)
     weights = _weights(method, members, tables, listen)
     mean: Mean = "geometric" if method == "geometric" else "mean"
     cards = [member.card for member in members]
-    card = merge_cards(cards, plan, weights, method=method, name=name or Path(output).stem, version=version)
+    card = merge_cards(cards, plan, weights, method=method, name=name or target.stem, version=version)
     model = merge_graphs([onnx.load(member.path) for member in members], plan, card, weights, mean)
     counted = tuple((member.card.name, weight) for member, weight in zip(members, weights, strict=True))
     if tables is None and manifest is None:
-        return EnsembleResult(path=save(model, card, output), card=read_card(output), weights=counted, notes=_RAW)
+        return EnsembleResult(path=save(model, card, target), card=read_card(target), weights=counted, notes=_RAW)
     answers = _mixed_answers(tables, weights, mean, card) if tables else listen.to_model(model, card)
     source = manifest.source if manifest else ", ".join(str(file) for file in scores)
     done = recalibrated(model, card, answers, source=source)
-    path = save(done.model, done.card, output)
-    return EnsembleResult(path=path, card=read_card(path), weights=counted, reliability=done.after, notes=done.notes)
+    return EnsembleResult(
+        path=save(done.model, done.card, target),
+        card=read_card(target),
+        weights=counted,
+        reliability=done.after,
+        notes=(*(manifest.notes if manifest else ()), *done.notes),
+    )
 
 
 _RAW = ("Not calibrated: give clips that no member was trained on (--data), or their out-of-fold scores (--scores).",)
@@ -202,14 +209,6 @@ def _members(models: Sequence[str | os.PathLike[str]]) -> tuple[list[_Member], P
     plan = reconcile(cards)
     columns = (list(part.columns) for part in plan.parts)
     return [_Member(*member) for member in zip(paths, cards, columns, strict=True)], plan
-
-
-def _manifest(
-    data: str | os.PathLike[str] | Manifest | None, layout: str | None, audio: str | os.PathLike[str] | None
-) -> Manifest | None:
-    if data is None or isinstance(data, Manifest):
-        return data
-    return read_manifest(os.fspath(data), layout=layout, audio=None if audio is None else os.fspath(audio))
 
 
 def _tables(members: Sequence[_Member], paths: Sequence[str | os.PathLike[str]]) -> _Tables | None:

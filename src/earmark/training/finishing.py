@@ -1,4 +1,4 @@
-"""From a candidate to a model that knows how sure it is: calibration, thresholds, novelty, card."""
+"""From a candidate to a model that knows how sure it is: silence, calibration, thresholds, novelty, card."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,11 @@ from earmark.training.candidate import Candidate, HeldOut, Scores
 from earmark.training.joining import join
 from earmark.training.novelty import Novelty, fit_novelty
 from earmark.training.noveltygraph import add_novelty
+from earmark.training.pace import Pace
 from earmark.training.rules import FittedRule, fit_rule
 from earmark.training.run import Run
+from earmark.training.silence import Silence, fit_silence
+from earmark.training.silencegraph import add_silence
 
 if TYPE_CHECKING:
     import onnx
@@ -45,7 +48,7 @@ class Finished:
     Parameters
     ----------
     trunk, tail : onnx.ModelProto
-        As in `Candidate`; the tail is calibrated and, where that could be fitted, gives ``novelty``.
+        As in `Candidate`; the tail is calibrated, gives ``novelty``, and no score where nothing sounds.
     card : ModelCard
         Without test vectors and digest, which saving makes.
     held_out : Outcome
@@ -80,7 +83,9 @@ def finish(candidate: Candidate, manifest: Manifest, run: Run, naming: Naming | 
     naming = naming or Naming()
     task: Task = "multi-label" if manifest.is_multi_label else "single-label"
     background = task == "single-label" and manifest.has_negatives
-    held, targets = candidate.held_out, manifest.targets()
+    targets = manifest.targets()
+    silence = fit_silence(candidate, targets)
+    held = silence.hush(candidate) if silence else candidate.held_out
     run.report(f"calibrating on {len(held.indices):,} held-out clips")
     calibration = fit_calibration(held.clip, targets[held.indices], task=task, background=background)
     scores, frames = calibration.apply(held.clip), [calibration.apply(rows) for rows in held.frames]
@@ -94,9 +99,10 @@ def finish(candidate: Candidate, manifest: Manifest, run: Run, naming: Naming | 
         background=background,
         metrics={"held_out": outcome.to_dict(classes=False)},
         novelty_threshold=novelty.threshold,
-        training=_training_facts(candidate, calibration.to_dict(), novelty, run),
+        training=_training_facts(candidate, calibration.to_dict(), novelty, silence, run),
     )
     tail = add_novelty(add_calibration(candidate.tail, calibration), novelty)
+    tail = add_silence(tail, silence) if silence else tail
     return Finished(trunk=candidate.trunk, tail=tail, card=card, held_out=outcome)
 
 
@@ -142,6 +148,7 @@ def _novelty(candidate: Candidate, manifest: Manifest, run: Run) -> Novelty:
         indices_held_out=None if candidate.frozen else candidate.held_out.indices,
         frozen=candidate.frozen,
         seed=run.seed,
+        progress=Pace(run.report, "left out", "parts of the classes"),
     )
 
 
@@ -161,7 +168,7 @@ def _outcome(held: HeldOut, scores: Scores, manifest: Manifest, rule: FittedRule
         ends=tuple(clip.end_seconds for clip in clips),
         calibrated=draft.calibrated,
         data=manifest.source,
-        notes=(_HELD_OUT_NOTE if clips else _NOTHING_HELD_OUT_NOTE, *held.notes, *rule.notes),
+        notes=(_HELD_OUT_NOTE if clips else _NOTHING_HELD_OUT_NOTE, *manifest.notes, *held.notes, *rule.notes),
     )
 
 
@@ -186,13 +193,16 @@ def _described(manifest: Manifest, candidate: Candidate) -> str:
     return f"{len(manifest.labels)} classes from {len(manifest):,} clips, recipe {candidate.facts.get('recipe', '')}."
 
 
-def _training_facts(candidate: Candidate, calibration: Mapping[str, Any], novelty: Novelty, run: Run) -> dict[str, Any]:
+def _training_facts(
+    candidate: Candidate, calibration: Mapping[str, Any], novelty: Novelty, silence: Silence | None, run: Run
+) -> dict[str, Any]:
     """Return how this model came about, for its card."""
     return {
         **candidate.facts,
         "seed": run.seed,
         "calibration": dict(calibration),
         "novelty": novelty.to_dict(),
+        "silence": silence.to_dict() if silence else None,
         "earmark": installed("earmark"),
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),

@@ -11,6 +11,7 @@ from earmark.data.splits import Split
 from earmark.data.waveforms import Waveforms
 from earmark.evaluation.metrics import average_precision, top_k_accuracy
 from earmark.inference.classifier import default_threads
+from earmark.inference.novelty import heard
 from earmark.model.backends import open_session
 from earmark.training.candidate import Candidate
 from earmark.training.embeddings import embed_clips
@@ -37,6 +38,8 @@ class ScoredFold:
         Likewise.
     novelty_threshold : float
         Of this fold's model.
+    thresholds : ndarray of float32, shape (classes,)
+        From which score on a label is given by the decision rule of this fold's model.
     calibrated : bool
         Whether it could be.
     """
@@ -45,6 +48,7 @@ class ScoredFold:
     scores: Scores
     novelty: Scores
     novelty_threshold: float
+    thresholds: Scores
     calibrated: bool
 
 
@@ -77,6 +81,7 @@ def score_fold(recipe: Recipe, manifest: Manifest, split: Split, run: Run) -> Sc
         scores=scores,
         novelty=novelty,
         novelty_threshold=card.novelty_threshold,
+        thresholds=np.array([card.decision.of(label.id).on for label in card.labels], np.float32),
         calibrated=card.calibrated,
     )
 
@@ -97,8 +102,8 @@ def _answer(tail: TailBackend, embeddings: Scores, segment_frames: int) -> tuple
     """Return scores and novelty of a clip, a long one segment by segment, as `Classifier.classify` does."""
     segments = [embeddings[first : first + segment_frames] for first in range(0, len(embeddings), segment_frames)]
     outputs = tail.run_each(segments)
-    shares = np.array([len(segment) for segment in segments]) / len(embeddings)
-    novelty = [0.0 if output.novelty is None else output.novelty.mean(dtype=np.float64) for output in outputs]
+    frames, novelty = (np.array(column) for column in zip(*map(heard, outputs), strict=True))
+    shares = frames / max(1, frames.sum())
     return shares @ np.concatenate([output.clip for output in outputs]), float(shares @ novelty)
 
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -102,13 +102,16 @@ def _apart(clip: Clip) -> Clip:
     return replace(clip, fold=None, group=clip.name)
 
 
-def search(head: Head, lesson: Lesson, splits: Sequence[Split]) -> Choice:
+def search(
+    head: Head, lesson: Lesson, splits: Sequence[Split], progress: Callable[[int, int], None] | None = None
+) -> Choice:
     """Train a head with every setting on every fold, side by side, and return the best setting.
 
     The best has the lowest log loss once its logits are scaled as calibration will scale them. With balanced classes
     that exclude each other every class counts the same.
 
-    Scale and axes of the features are learnt once, from all clips of the lesson without their labels.
+    Scale and axes of the features are learnt once, from all clips of the lesson without their labels. `progress` gets
+    how many folds are done, and how many there are, each once for every scaling.
     """
     threads = default_threads()
     views = [_view(lesson, scaling) for scaling in head.scalings or (None,)]
@@ -116,7 +119,11 @@ def search(head: Head, lesson: Lesson, splits: Sequence[Split]) -> Choice:
         if not splits:
             return Choice(head.grid[head.usual], views[0].scaling, views[0].projection)
         jobs = [(view, split) for view in views for split in splits]
-        trained = list(ordered_map(lambda job: _trained(head, *job), jobs, threads))
+        trained = []
+        for found in ordered_map(lambda job: _trained(head, *job), jobs, threads):
+            trained.append(found)
+            if progress:
+                progress(len(trained), len(jobs))
         choices = [
             _judged(head, view, values, splits, [said[number] for said in trained[first : first + len(splits)]])
             for first, view in zip(range(0, len(jobs), len(splits)), views, strict=True)

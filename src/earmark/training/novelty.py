@@ -1,6 +1,6 @@
 """Novelty: how likely a frame is of no class that was trained, judged by its embedding alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,7 @@ def fit_novelty(
     seed: int = 0,
     method: Method = "auto",
     quantile: float = KNOWN_QUANTILE,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Novelty:
     """Learn what is familiar, and from which distance on it is not.
 
@@ -92,6 +93,8 @@ def fit_novelty(
         Which features count; "auto" takes what tells unknown classes best.
     quantile : float
         Share of known clips below the threshold, in (0, 1).
+    progress : callable, optional
+        Gets how many parts of the classes were left out, and how many there are.
 
     Notes
     -----
@@ -114,7 +117,7 @@ def fit_novelty(
     rng = np.random.default_rng(seed)
     trained = _all_but(None if frozen else indices_held_out, len(embeddings))
     study = Study.of(embeddings, targets, groups, trained, rng=rng)
-    rounds = ask_in_rounds(study, rng)
+    rounds = ask_in_rounds(study, rng, progress)
     asked = Asked(*(np.concatenate(parts) for parts in zip(*rounds, strict=True)))
     weights, bias, chosen, auc = weigh(asked, method, quantile)
     novelty = clip_means(sigmoid(asked.features @ weights + bias), asked.clips)

@@ -1,7 +1,7 @@
 """Calibrating a finished model file on labelled clips: a new file with further nodes and fitted thresholds."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data.manifest import Manifest
-from earmark.data.readers import read_manifest
+from earmark.data.readers import as_manifest
 from earmark.errors import LabelError, ModelFormatError
 from earmark.inference.classifier import Classifier
 from earmark.model.card import ModelCard
 from earmark.model.hub import default_hub
-from earmark.model.modelfile import read_card, save
+from earmark.model.modelfile import read_card, save, writable_model
 from earmark.training.answers import Answers, ask_clips
 from earmark.training.calibration import Method, fit_calibration
 from earmark.training.calibrationgraph import add_calibration
@@ -87,6 +87,7 @@ def calibrate(
     recall: float | None = None,
     layout: str | None = None,
     audio: str | os.PathLike[str] | None = None,
+    columns: Mapping[str, str] | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CalibrateResult:
@@ -102,12 +103,12 @@ def calibrate(
     data : path or Manifest
         Labelled clips, as `earmark.data.readers.read_manifest` takes them.
     output : path
-        Where the new file goes; may be the old one.
+        Where the new file goes; ends in ``.onnx``; may be the old one.
     method : {"auto", "temperature", "platt", "isotonic"}
         See `earmark.training.calibration.fit_calibration`.
     precision, recall : float, optional
         What each class's threshold is to reach; by default the best F1.
-    layout, audio
+    layout, audio, columns
         As `read_manifest` takes them.
     threads : int, optional
         How many clips are heard side by side.
@@ -122,24 +123,25 @@ def calibrate(
         Each says what to do.
     """
     wanted = Wanted(precision=precision, recall=recall)
+    target = writable_model(output)
     path = default_hub().resolve(model)
     if path.suffix.lower() != ".onnx":
         raise ModelFormatError(f"{path.name} cannot be calibrated: only the graph of an .onnx file takes further nodes")
     import onnx
 
     classifier = Classifier.load(path, threads=threads)
-    manifest = data if isinstance(data, Manifest) else read_manifest(str(data), layout=layout, audio=_text(audio))
+    manifest = as_manifest(data, layout=layout, audio=audio, columns=columns)
     answers = ask_clips(classifier, manifest, progress)
     done = recalibrated(onnx.load(path), classifier.card, answers, method=method, wanted=wanted, source=manifest.source)
     seen = (_SEEN,) if manifest.digest() in classifier.card.training_data else ()
     return CalibrateResult(
-        path=save(done.model, done.card, output),
-        card=read_card(output),
+        path=save(done.model, done.card, target),
+        card=read_card(target),
         calibration=done.calibration,
         clips=len(answers.scores),
         before=done.before,
         after=done.after,
-        notes=(*seen, *done.notes),
+        notes=(*manifest.notes, *seen, *done.notes),
         failures=(*manifest.left_out, *answers.failures),
     )
 
@@ -234,7 +236,3 @@ def _cross_calibrated(answers: Answers, how: dict[str, Any]) -> NDArray[np.float
         fitted = fit_calibration(answers.scores[others], answers.targets[others], **how)
         scores[here] = fitted.apply(answers.scores[here])
     return scores
-
-
-def _text(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.fspath(path)

@@ -1,13 +1,14 @@
 """Recipes by name, and their settings from options: what ``--recipe`` and ``earmark.train(recipe=...)`` choose from."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from earmark.data.manifest import Manifest
-from earmark.errors import OptionError, needs_extra
+from earmark.errors import MissingExtraError, OptionError, needs_extra
 from earmark.training.candidate import Candidate
 from earmark.training.run import Run
 from earmark.training.settings import require_settings
@@ -56,6 +57,7 @@ def make_recipe(name: str, settings: Mapping[str, Any]) -> Recipe:
         If what the recipe needs is not installed.
     """
     kind = recipe_class(name)
+    _refuse_strangers(name, kind, settings)
     require_settings(kind, settings, f"recipe {name!r}")
     recipe: Recipe = kind(**settings)
     return recipe
@@ -68,6 +70,28 @@ def recipe_class(name: str) -> Any:
     module, kind = RECIPES[name]
     with needs_extra("train", f"the recipe {name}"):
         return getattr(import_module(f"earmark.training.recipes.{module}"), kind)
+
+
+def _refuse_strangers(name: str, kind: Any, settings: Mapping[str, Any]) -> None:
+    """Refuse a setting that only other recipes have, and say which."""
+    for setting in sorted(settings.keys() - _settings(kind)):
+        owners = [other for other in RECIPES if other != name and setting in _settings_of(other)]
+        if owners:
+            raise OptionError(
+                f"recipe {name!r} has no setting {setting!r}: it is one of {', '.join(owners)}; choose such a recipe, "
+                f"or of its own: {', '.join(sorted(_settings(kind)))}"
+            )
+
+
+def _settings(kind: Any) -> set[str]:
+    return {field.name for field in fields(kind)}
+
+
+def _settings_of(name: str) -> set[str]:
+    """Return the settings of a recipe; none where what it needs is not installed."""
+    with suppress(MissingExtraError):
+        return _settings(recipe_class(name))
+    return set()
 
 
 def recipe_and_run(name: str, options: Mapping[str, Any]) -> tuple[Recipe, Run]:

@@ -1,6 +1,7 @@
 """Maps from scores to calibrated probabilities: temperature, Platt, isotonic. What they are, not how they are found.
 
 All take probabilities, as a model's outputs are, so that a model can be calibrated that is already a file, and twice.
+A row without any score is what a model gives silence, and stays so.
 """
 
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Temperature:
         logits = log_scores(scores, background=self.background) / self.temperature
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         shares = powers / powers.sum(axis=-1, keepdims=True)
-        return np.asarray(shares[..., : scores.shape[-1]], np.float32)
+        return with_silence(shares[..., : scores.shape[-1]], scores)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the map as JSON-ready data."""
@@ -71,7 +72,7 @@ class Platt:
 
     def apply(self, scores: Scores) -> Scores:
         """Return calibrated scores of the same shape (..., classes)."""
-        return np.asarray(1 / (1 + np.exp(-(self.slopes * logits(scores) + self.intercepts))), np.float32)
+        return with_silence(1 / (1 + np.exp(-(self.slopes * logits(scores) + self.intercepts))), scores)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the map as JSON-ready data."""
@@ -107,7 +108,7 @@ class Isotonic:
         """Return calibrated scores of the same shape (..., classes)."""
         starts, widths, rises = self.pieces()
         along = np.clip((scores[..., None] - starts) / widths, 0, 1)
-        return np.asarray(self.values[:, 0] + (along * rises).sum(axis=-1), np.float32)
+        return with_silence(self.values[:, 0] + (along * rises).sum(axis=-1), scores)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the map as JSON-ready data."""
@@ -115,6 +116,11 @@ class Isotonic:
 
 
 Calibration = Temperature | Platt | Isotonic
+
+
+def with_silence(made: NDArray[np.floating[Any]], scores: NDArray[np.floating[Any]]) -> Scores:
+    """Return what was made of scores (..., classes), 0 in the rows in which no score was."""
+    return np.asarray(np.where(scores.any(axis=-1, keepdims=True), made, 0), np.float32)
 
 
 def log_scores(scores: Scores, *, background: bool) -> NDArray[np.float64]:

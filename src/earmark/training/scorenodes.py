@@ -1,6 +1,7 @@
 """Logarithms and logits of scores as nodes: what `earmark.training.scalings` does in NumPy."""
 
 import numpy as np
+from onnx import TensorProto
 
 from earmark.features.nodes import Nodes
 from earmark.training.scalings import SMALLEST_ODDS, SMALLEST_REMAINDER, SMALLEST_SCORE
@@ -20,6 +21,13 @@ def add_logits(nodes: Nodes, scores: str) -> str:
     """Add what `logits` gives."""
     held = add_hold(nodes, scores, SMALLEST_ODDS, 1 - SMALLEST_ODDS)
     return nodes("Sub", nodes("Log", held), nodes("Log", nodes("Sub", nodes.constant(1, np.float32), held)))
+
+
+def add_silent_rows(nodes: Nodes, made: str, scores: str, output: str | None = None) -> str:
+    """Add what `with_silence` gives."""
+    highest = nodes("ReduceMax", scores, nodes.integers(-1))
+    sounding = nodes("Cast", nodes("Greater", highest, nodes.constant(0, np.float32)), to=TensorProto.FLOAT)
+    return nodes("Mul", made, sounding, output=output)
 
 
 def add_hold(nodes: Nodes, tensor: str, low: float, high: float) -> str:

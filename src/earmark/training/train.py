@@ -2,16 +2,18 @@
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from earmark.data.duplicates import duplicate_notes
 from earmark.data.manifest import Manifest
-from earmark.data.readers import read_manifest
-from earmark.errors import ManifestError, OutputError
+from earmark.data.readers import as_manifest
+from earmark.errors import ManifestError
 from earmark.evaluation.outcome import Outcome
 from earmark.model.card import NONE_OF_THESE, ModelCard
-from earmark.model.modelfile import read_card, save
+from earmark.model.modelfile import read_card, save, writable_model
 from earmark.training.finishing import Finished, Naming, finish
 from earmark.training.pace import Pace
 from earmark.training.recipebook import DEFAULT_RECIPE, Recipe, WholeRecipe, recipe_and_run
@@ -63,6 +65,7 @@ def train(
     recipe: str = DEFAULT_RECIPE,
     layout: str | None = None,
     audio: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
     name: str | None = None,
     version: str = "1",
     licence: str = "unknown",
@@ -80,7 +83,7 @@ def train(
         Where the model goes; ends in ``.onnx``.
     recipe : str
         ``head``, ``finetune``, ``cnn``, ``wave``, ``attention`` or ``anomaly``.
-    layout, audio
+    layout, audio, columns
         As `read_manifest` takes them.
     name, version, licence : str
         For the card; the name is the file's by default.
@@ -104,8 +107,8 @@ def train(
     """
     began = time.monotonic()
     chosen, run = recipe_and_run(recipe, options)
-    target = _checked_output(output)
-    manifest = read_clips(data, layout, audio, run)
+    target = writable_model(output)
+    manifest = read_clips(data, run, layout=layout, audio=audio, columns=columns)
     own = without_tests(manifest)
     run.report(f"training {recipe} on {len(own):,} clips, {len(own.labels)} classes")
     finished = _finished(chosen, own, run, Naming(name=name or target.stem, version=version, licence=licence))
@@ -129,39 +132,36 @@ def _finished(recipe: Recipe, manifest: Manifest, run: Run, naming: Naming) -> F
     return finish(recipe.fit(manifest, run), manifest, run, naming)
 
 
-def read_clips(data: str | Path | Manifest, layout: str | None, audio: str | Path | None, run: Run) -> Manifest:
-    """Return the clips to learn from.
+def read_clips(data: str | Path | Manifest, run: Run, **how: Any) -> Manifest:
+    """Return the clips to learn from, with a note where files are there twice; notes are reported.
+
+    Parameters
+    ----------
+    data : path or Manifest
+        The clips.
+    run : Run
+        Its `report` gets lines of progress, and the notes.
+    **how
+        ``layout``, ``audio`` and ``columns``, as `read_manifest` takes them.
 
     Raises
     ------
     ManifestError
         If they cannot be read, or one of the labels is kept for what a model does not know.
     """
-    if isinstance(data, Manifest):
-        manifest = data
-    else:
-        manifest = read_manifest(data, layout=layout, audio=audio, progress=Pace(run.report, "checked", "files"))
+    manifest = as_manifest(data, progress=Pace(run.report, "checked", "files"), **how)
     if NONE_OF_THESE.id in manifest.labels:
         raise ManifestError(
             f"{manifest.source} has the class {NONE_OF_THESE.id!r}, which is what a model answers to unknown sound: "
             "give the class another name, or call the folder background if it is what the other classes are not"
         )
-    return manifest
+    noted = replace(manifest, notes=(*manifest.notes, *duplicate_notes(manifest)))
+    for note in noted.notes:
+        run.report(f"note: {note}")
+    return noted
 
 
 def without_tests(manifest: Manifest) -> Manifest:
     """Return the manifest without the clips that its data set keeps for testing."""
     kept = [index for index, clip in enumerate(manifest.clips) if clip.split != "test"]
     return manifest if len(kept) == len(manifest) else manifest.select(kept)
-
-
-def _checked_output(output: str | os.PathLike[str]) -> Path:
-    """Refuse a bad place before the training, not after it."""
-    target = Path(output)
-    if target.suffix.lower() != ".onnx":
-        raise OutputError(f"{target} does not end in .onnx: a model file does; give {target.with_suffix('.onnx')}")
-    if not target.parent.is_dir():
-        raise OutputError(f"there is no folder {target.parent}: make it, or choose another place for the model")
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder: give the name of a file")
-    return target

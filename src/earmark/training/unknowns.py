@@ -1,6 +1,6 @@
 """Clips that play the unknown: what they, and known ones, look like to whom their classes were not shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -65,7 +65,7 @@ class Study:
             targets, groups = targets[chosen], np.asarray(groups)[chosen]
         frames = np.concatenate(list(embeddings)).astype(np.float32, copy=False)
         owners = np.repeat(np.arange(len(embeddings)), [len(clip) for clip in embeddings])
-        axes = Axes.fit(frames[trained[owners]], rng)
+        axes = Axes.fit(frames if trained.all() else frames[trained[owners]], rng)
         present = np.concatenate([targets > 0, ~(targets > 0).any(axis=1, keepdims=True)], axis=1)
         _, sources = np.unique(np.asarray(groups), return_inverse=True)
         return cls(axes, axes.project(frames), owners, present, sources, trained)
@@ -102,7 +102,9 @@ class Asked(NamedTuple):
     rounds: Numbers
 
 
-def ask_in_rounds(study: Study, rng: np.random.Generator) -> list[Asked]:
+def ask_in_rounds(
+    study: Study, rng: np.random.Generator, progress: Callable[[int, int], None] | None = None
+) -> list[Asked]:
     """Ask about clips that were set aside: classes left out where there are enough, else known ones alone."""
     sources = _parts(int(study.sources.max()) + 1, rng)[study.sources]
     used = study.present.any(axis=0)
@@ -110,7 +112,11 @@ def ask_in_rounds(study: Study, rng: np.random.Generator) -> list[Asked]:
     if spared:
         parts = np.where(used, 0, -1)
         parts[used] = _parts(int(used.sum()), rng)
-        rounds = [_ask(study, sources, parts, number, rng) for number in range(ROUNDS)]
+        rounds = []
+        for number in range(ROUNDS):
+            rounds.append(_ask(study, sources, parts, number, rng))
+            if progress:
+                progress(number + 1, ROUNDS)
         found = [asked for asked in rounds if asked is not None]
         if any(asked.unknown.any() for asked in found) and any(not asked.unknown.all() for asked in found):
             return found

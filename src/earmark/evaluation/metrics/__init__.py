@@ -21,13 +21,14 @@ from earmark.evaluation.metrics.ranking import (
     precision_recall_curve,
     roc_auc,
 )
-from earmark.evaluation.metrics.summary import ClassMetrics, Metrics, Spread, measure, spread_over_folds
+from earmark.evaluation.metrics.summary import ClassMetrics, Metrics, Spread, Thresholds, measure, spread_over_folds
 
 __all__ = [
     "ClassMetrics",
     "Metrics",
     "ReliabilityBin",
     "Spread",
+    "Thresholds",
     "average_precision",
     "brier",
     "confusion",

@@ -68,19 +68,28 @@ def precision_recall_f1(given: ArrayLike, targets: ArrayLike) -> tuple[Floats, F
     return precision, recall, f1
 
 
-def confusion(scores: ArrayLike, targets: ArrayLike) -> NDArray[np.int64]:
+def confusion(scores: ArrayLike, targets: ArrayLike, refused: ArrayLike | None = None) -> NDArray[np.int64]:
     """Return how often which label was heard as which.
 
-    Only clips with exactly one label count; the answer is the label of the highest score.
+    Clips with several labels do not count; the answer is the label of the highest score, or none of them.
+
+    Parameters
+    ----------
+    scores, targets : array-like, shape (clips, classes)
+    refused : array-like of bool, shape (clips,), optional
+        Which clips are answered with none of the labels.
 
     Returns
     -------
-    ndarray of int64, shape (classes, classes)
-        Rows are what it is, columns what was answered.
+    ndarray of int64, shape (classes + 1, classes + 1)
+        Rows are what it is, columns what was answered; the last of both is none of the labels.
     """
     numbers, truth = checked(scores, targets)
-    single = truth.sum(axis=1) == 1
-    counts = np.zeros((truth.shape[1],) * 2, np.int64)
-    if single.any():
-        np.add.at(counts, (truth[single].argmax(axis=1), numbers[single].argmax(axis=1)), 1)
+    none = truth.shape[1]
+    counts = np.zeros((none + 1,) * 2, np.int64)
+    if len(truth):
+        true = np.where(truth.any(axis=1), truth.argmax(axis=1), none)
+        answers = np.where(False if refused is None else np.asarray(refused, bool), none, numbers.argmax(axis=1))
+        counted = truth.sum(axis=1) <= 1
+        np.add.at(counts, (true[counted], answers[counted]), 1)
     return counts

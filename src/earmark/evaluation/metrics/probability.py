@@ -14,6 +14,8 @@ Task = Literal["multi-label", "single-label"]
 BINS = 15
 """Equal-width bins of the score, as Guo et al. (2017) and most papers since."""
 
+_ROUNDING = 1e-3  # what scores that sum to 1 can lack to it
+
 _SMALLEST = float(np.finfo(np.float32).eps)  # what a float32 score can be wrong by; keeps logarithms finite
 
 
@@ -56,8 +58,11 @@ def reliability(
 ) -> tuple[ReliabilityBin, ...]:
     """Return the reliability diagram: how often answers of a given score are right.
 
-    Single-label, the highest score of each clip counts, and it is right where the clip has that label; a negative has
-    none. Multi-label, every score counts, and it is right where the clip has the label.
+    Single-label, the highest score of each clip counts, and it is right where the clip has that label. What the scores
+    leave to 1 is the score of none of the labels: an answer like the others, right for a negative. Where they leave
+    nothing in any clip, negatives are left out: such scores suppose that one of the labels is there.
+
+    Multi-label, every score counts, and it is right where the clip has the label.
     """
     numbers, truth = checked(scores, targets)
     return _bins(*_answers(numbers, truth, task), bins)
@@ -68,8 +73,8 @@ def expected_calibration_error(
 ) -> float:
     """Return the mean distance of the score from the share that is right, over equal-width bins weighted by count.
 
-    Single-label, of the highest score of each clip (Guo et al. 2017). Multi-label, the mean over classes of the error
-    of each class by itself; classes without positives count too, for their scores should be near 0.
+    Single-label, of the answers of `reliability`, one a clip (Guo et al. 2017). Multi-label, the mean over classes of
+    the error of each class by itself; classes without positives count too, for their scores should be near 0.
     """
     numbers, truth = checked(scores, targets)
     if task == "single-label":
@@ -104,6 +109,11 @@ def _answers(scores: Floats, truth: Booleans, task: Task) -> tuple[Floats, Boole
     """Return the scores that are held to account, and whether each was right; both flat."""
     if not len(scores) or task == "multi-label":
         return scores.ravel(), truth.ravel()
+    negative, rest = ~truth.any(axis=1), 1.0 - scores.sum(axis=1)
+    if rest.max() > _ROUNDING:
+        scores, truth = np.column_stack([scores, rest]), np.column_stack([truth, negative])
+    else:
+        scores, truth = scores[~negative], truth[~negative]
     best = scores.argmax(axis=1)[:, None]
     return np.take_along_axis(scores, best, axis=1)[:, 0], np.take_along_axis(truth, best, axis=1)[:, 0]
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import OptionError
 from earmark.evaluation.metrics.decision import decide, precision_recall_f1, top_k_accuracy
 from earmark.evaluation.metrics.probability import Task, brier, expected_calibration_error, log_loss
 from earmark.evaluation.metrics.ranking import areas, d_prime, lwlrap, map_at_k
 from earmark.evaluation.metrics.table import Booleans, Floats, checked, mean_of_known
+
+Thresholds = Mapping[str, float] | float | NDArray[np.floating]
+"""By label, one for all, or of each clip and class: shape (clips, classes)."""
 
 PARTIAL_RATE = 0.1
 """Highest false-positive rate of `Metrics.partial_roc_auc`, as in the DCASE anomaly tasks."""
@@ -32,7 +35,7 @@ class ClassMetrics:
     average_precision, roc_auc, lwlrap, precision, recall, f1 : float
         See the functions of these names.
     threshold : float or None
-        Score from which it is given; None where the highest score decides.
+        Score from which it is given, in the mean of the clips; None where the highest score decides.
     """
 
     label: str
@@ -159,7 +162,7 @@ def measure(
     labels: Sequence[str],
     *,
     task: Task = "single-label",
-    thresholds: Mapping[str, float] | float = 0.5,
+    thresholds: Thresholds = 0.5,
 ) -> Metrics:
     """Measure scores against the truth.
 
@@ -169,8 +172,9 @@ def measure(
     labels : sequence of str
         Names of the columns.
     task : {"single-label", "multi-label"}
-    thresholds : Mapping of str to float, or float
-        Multi-label, from which score a label is given: one number, or one for each label.
+    thresholds : Mapping of str to float, float, or ndarray of shape (clips, classes)
+        Multi-label, from which score a label is given: one number, one for each label, or one for each label and clip,
+        as where folds differ.
 
     Raises
     ------
@@ -180,7 +184,7 @@ def measure(
     numbers, truth = checked(scores, targets)
     if numbers.shape[1] != len(labels):
         raise OptionError(f"{numbers.shape[1]} columns of scores for {len(labels)} labels: give a label for each")
-    limits = None if task == "single-label" else _limits(labels, thresholds)
+    limits = None if task == "single-label" else _limits(labels, thresholds, truth.shape)
     decisions = decide(numbers, thresholds=limits) if len(numbers) else np.zeros(truth.shape, bool)
     curves = areas(numbers, truth, 1.0, PARTIAL_RATE)
     ranks = lwlrap(numbers, truth)
@@ -221,7 +225,7 @@ def spread_over_folds(
     folds: Sequence[str],
     *,
     task: Task = "single-label",
-    thresholds: Mapping[str, float] | float = 0.5,
+    thresholds: Thresholds = 0.5,
 ) -> dict[str, Spread]:
     """Measure each fold by itself and return how the measures spread.
 
@@ -240,7 +244,8 @@ def spread_over_folds(
     numbers, truth = checked(scores, targets)
     of_clip = np.asarray(folds)
     parts = [of_clip == fold for fold in sorted(set(folds))]
-    each = [measure(numbers[part], truth[part], labels, task=task, thresholds=thresholds).figures() for part in parts]
+    limits = _limits(labels, thresholds, truth.shape)
+    each = [measure(numbers[part], truth[part], labels, task=task, thresholds=limits[part]).figures() for part in parts]
     return {name: _spread([figures[name] for figures in each]) for name in FIGURES}
 
 
@@ -251,13 +256,17 @@ def _spread(values: Sequence[float]) -> Spread:
     return Spread(mean, math.nan if few else float(np.std(known, ddof=1)), tuple(values))
 
 
-def _limits(labels: Sequence[str], thresholds: Mapping[str, float] | float) -> Floats:
-    if not isinstance(thresholds, Mapping):
-        return np.full(len(labels), float(thresholds))
-    missing = [label for label in labels if label not in thresholds]
-    if missing:
-        raise OptionError(f"no threshold for {missing[0]!r}: give one for each label, or one number for all")
-    return np.array([thresholds[label] for label in labels], np.float64)
+def _limits(labels: Sequence[str], thresholds: Thresholds, shape: tuple[int, ...]) -> Floats:
+    """Return the threshold of each clip and label, of that shape."""
+    if isinstance(thresholds, Mapping):
+        missing = [label for label in labels if label not in thresholds]
+        if missing:
+            raise OptionError(f"no threshold for {missing[0]!r}: give one for each label, or one number for all")
+        thresholds = np.array([thresholds[label] for label in labels], np.float64)
+    limits = np.asarray(thresholds, np.float64)
+    if limits.ndim == 2 and limits.shape != shape:
+        raise OptionError(f"thresholds of shape {limits.shape} for scores of shape {shape}: give one for each score")
+    return np.broadcast_to(limits, shape)
 
 
 def _classes(
@@ -275,7 +284,7 @@ def _classes(
             label=label,
             positives=int(positives[index]),
             given=int(given[index]),
-            threshold=None if limits is None else float(limits[index]),
+            threshold=None if limits is None else mean_of_known(limits[:, index]),
             **{name: float(column[index]) for name, column in {**columns, **decided}.items()},
         )
         for index, label in enumerate(labels)

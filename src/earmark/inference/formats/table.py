@@ -76,7 +76,8 @@ def _reason(result: ClipResult) -> str:
     """Return why none of the labels is the answer."""
     threshold = result.parameters.get("novelty_threshold") or 0.0
     if result.novelty is None or result.novelty < threshold:
-        return "like its negatives"  # which a model has learnt to tell from its classes
+        # A model may have learnt negatives, to tell them from its classes; silence has no score at all.
+        return "like its negatives" if result.closest else "no score for any class"
     return f"novelty {_number(result.novelty)}"
 
 

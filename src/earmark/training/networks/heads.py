@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from earmark.errors import NetworkError
+from earmark.errors import NetworkError, OptionError
 from earmark.model.card import Task
 from earmark.training.networks.prediction import Prediction
 from earmark.training.networks.seeded import seeded
@@ -120,18 +120,20 @@ def build_head(name: str, embedding_size: int, classes: int, task: Task, **optio
 
     Raises
     ------
+    OptionError
+        If the head or an option is not known.
     NetworkError
-        If the head or an option is not known, or a size is below 1.
+        If a size is below 1.
     """
     heads = list_heads()
     if name not in heads:
-        raise NetworkError(f"head {name!r} is not known; allowed: {', '.join(heads)}")
+        raise OptionError(f"head {name!r} is not known; allowed: {', '.join(heads)}")
     if min(embedding_size, classes) < 1:
         raise NetworkError(f"a head for {classes} classes on embeddings of {embedding_size}: both must be at least 1")
     allowed = ("dropout",) if name in ("mean", "mean+max") else ("dropout", "width")
     unknown = sorted(set(options) - set(allowed))
     if unknown:
-        raise NetworkError(f"head {name!r} has no option {unknown[0]!r}; allowed: {', '.join(allowed)}")
+        raise OptionError(f"head {name!r} has no option {unknown[0]!r}; allowed: {', '.join(allowed)}")
     return heads[name](embedding_size, classes, task, **options)
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from earmark.errors import MissingExtraError, NetworkError
+from earmark.errors import MissingExtraError, NetworkError, OptionError
 from earmark.features.logmel import LogMel
 from earmark.training.networks.heads import HeadMaker
 from earmark.training.networks.layers import channels_last
@@ -43,8 +43,10 @@ def imagenet(model: str, make_head: HeadMaker, *, pretrained: bool = True, hop_s
     ------
     MissingExtraError
         If timm is not installed.
+    OptionError
+        If timm has no such model.
     NetworkError
-        If timm has no such model, cannot fetch it, or the model does not take such pictures.
+        If timm cannot fetch it, or the model does not take such pictures.
     """
     backbone = _create(model, pretrained=pretrained)
     encoder = channels_last(nn.Sequential(_Picture(BANDS), backbone))
@@ -65,7 +67,7 @@ def _create(model: str, *, pretrained: bool) -> nn.Module:
         ) from error
     if model not in timm.list_models():
         near = ", ".join(timm.list_models(f"*{model[:5]}*")[:5]) or "see timm.list_models()"
-        raise NetworkError(f"timm has no model {model!r}; near it: {near}")
+        raise OptionError(f"timm has no model {model!r}; near it: {near}")
     try:
         backbone: nn.Module = timm.create_model(model, pretrained=pretrained, in_chans=1, num_classes=0)
     except OSError as error:

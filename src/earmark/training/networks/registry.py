@@ -7,8 +7,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
-from earmark.errors import NetworkError
+from earmark.errors import OptionError
 from earmark.model.card import Task
+from earmark.training.networks.compact import compact
 from earmark.training.networks.cvxtz import cvxtz_1d, cvxtz_2d
 from earmark.training.networks.heads import build_head
 from earmark.training.networks.imagenet import PREFIX, imagenet
@@ -53,6 +54,7 @@ class NetworkSpec:
 
 _SPECS = (
     NetworkSpec("conv", "cnn", "Residual network on the log-mel spectrogram; ours, from scratch.", "earmark", conv),
+    NetworkSpec("compact", "cnn", "Small residual network on a coarse log-mel spectrogram; ours.", "earmark", compact),
     NetworkSpec("wave", "wave", "Residual network on filters learned from the waveform; ours.", "earmark", wave),
     NetworkSpec("yamnet", "cnn", "YAMNet with its AudioSet weights as a warm start.", "tensorflow/models", yamnet),
     NetworkSpec(
@@ -83,7 +85,7 @@ def find_network(name: str) -> NetworkSpec:
 
     Raises
     ------
-    NetworkError
+    OptionError
         If the name is not known.
     """
     if name in NETWORKS:
@@ -91,9 +93,7 @@ def find_network(name: str) -> NetworkSpec:
     if name.startswith(PREFIX) and name != PREFIX:
         model = name.removeprefix(PREFIX)
         return NetworkSpec(name, "cnn", f"timm's {model} on log-mel pictures.", "timm", partial(imagenet, model))
-    raise NetworkError(
-        f"network {name!r} is not known; allowed: {', '.join(NETWORKS)}, or {PREFIX}NAME of a timm model"
-    )
+    raise OptionError(f"network {name!r} is not known; allowed: {', '.join(NETWORKS)}, or {PREFIX}NAME of a timm model")
 
 
 def build_network(
@@ -127,14 +127,16 @@ def build_network(
 
     Raises
     ------
+    OptionError
+        If network, head or option are not known.
     NetworkError
-        If network, head or option are not known, or a value is not allowed.
+        If a value is not allowed, or the network cannot be made.
     """
     spec = find_network(name)
     unknown = sorted(set(options) - set(spec.options))
     if unknown:
         allowed = ", ".join(spec.options) or "none"
-        raise NetworkError(f"network {name!r} has no option {unknown[0]!r}; allowed: {allowed}")
+        raise OptionError(f"network {name!r} has no option {unknown[0]!r}; allowed: {allowed}")
 
     def make_head(embedding_size: int) -> Any:
         return build_head(head, embedding_size, classes, task, **(head_options or {}))

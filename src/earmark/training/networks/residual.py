@@ -47,14 +47,21 @@ class _Convolution(nn.Sequential):
         super().__init__(nn.BatchNorm2d(inputs), nn.ReLU(), convolution)
 
 
-class _Input(nn.Module):
-    """Features [B, frames, bands] as a picture, each band with mean 0 and deviation 1 over the training clips."""
+class BandNorm(nn.Module):
+    """Features [B, frames, bands] as a picture, each band with mean 0 and deviation 1 over the training clips.
+
+    Parameters
+    ----------
+    bands : int
+        Of the features.
+    """
 
     def __init__(self, bands: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(bands, affine=False)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Return the picture [B, 1, frames, bands]."""
         picture: Tensor = self.norm(features.transpose(1, 2)).transpose(1, 2)
         return picture.unsqueeze(1)
 
@@ -94,7 +101,7 @@ def residual_layers(bands: int, widths: Sequence[int], depth: int) -> list[nn.Mo
             f"and bands are halved once a stage: give a multiple of {2 ** max(1, len(widths))}"
         )
     stem = nn.Conv2d(1, widths[0], _STEM_SIZE, stride=_STEM_STRIDE, padding=(0, _STEM_SIZE // 2), bias=False)
-    layers: list[nn.Module] = [_Input(bands), stem]
+    layers: list[nn.Module] = [BandNorm(bands), stem]
     inputs = widths[0]
     for stage, width in enumerate(widths):
         seen = frames_seen(stage, len(widths))

@@ -141,7 +141,7 @@ class AnomalyRecipe:
             ends=tuple(clip.end_seconds for clip in clips),
             novelty=scores,
             data=manifest.source,
-            notes=(_HELD_OUT_NOTE,) if anomalous.any() else (_HELD_OUT_NOTE, _NO_ANOMALIES_NOTE),
+            notes=(_HELD_OUT_NOTE, *(() if anomalous.any() else (_NO_ANOMALIES_NOTE,)), *manifest.notes),
         )
 
     def _card(

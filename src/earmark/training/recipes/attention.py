@@ -44,7 +44,7 @@ class AttentionRecipe(LossSettings, FitSettings):
     """
 
     backbone: str = "yamnet"
-    head: str = "attention"
+    head: str = "feature-attention"
     width: int = 512
     dropout: float = 0.5
     options: Mapping[str, Any] = field(default_factory=dict)

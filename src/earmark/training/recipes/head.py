@@ -11,8 +11,9 @@ from earmark.training.backbone import Backbone
 from earmark.training.candidate import Candidate, HeldOut, Scores
 from earmark.training.embeddings import Embedded, embed_clips
 from earmark.training.headgraph import build_tail, probabilities
-from earmark.training.heads import Lesson, find_head
+from earmark.training.heads import Head, Lesson, find_head
 from earmark.training.headsearch import Choice, inner_folds, refit, search
+from earmark.training.pace import Pace
 from earmark.training.pooling import Pooling
 from earmark.training.run import Run
 from earmark.training.scorers import Scorer
@@ -65,8 +66,7 @@ class HeadRecipe:
         backbone = Backbone.load(self.backbone)
         embedded = embed_clips(manifest, backbone, run)
         lesson = self._lesson(manifest, embedded, run)
-        choice = search(head, lesson, inner_folds(manifest, run))
-        run.report(_told(choice, lesson))
+        choice = self._choice(head, lesson, manifest, run)
         tail = build_tail(
             refit(head, lesson, choice),
             Pooling(self.pooling),
@@ -94,9 +94,15 @@ class HeadRecipe:
         """Return the classifier alone, with settings chosen as in `fit`: logits of pooled rows."""
         head = find_head(self.head, class_weights=self.class_weights, multi_label=manifest.is_multi_label)
         lesson = self._lesson(manifest, embed_clips(manifest, Backbone.load(self.backbone), run), run)
-        choice = search(head, lesson, inner_folds(manifest, run))
+        return refit(head, lesson, self._choice(head, lesson, manifest, run))
+
+    def _choice(self, head: Head, lesson: Lesson, manifest: Manifest, run: Run) -> Choice:
+        """Return the best settings of the head, and tell how they are found."""
+        splits = inner_folds(manifest, run)
+        run.report(f"teaching the head {self.head}")
+        choice = search(head, lesson, splits, Pace(run.report, "taught on", "folds"))
         run.report(_told(choice, lesson))
-        return refit(head, lesson, choice)
+        return choice
 
     def _lesson(self, manifest: Manifest, embedded: Embedded, run: Run) -> Lesson:
         """Return rows and targets; where classes exclude each other, negatives are a class more."""

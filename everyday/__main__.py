@@ -1,0 +1,90 @@
+"""The recipe of the model inside, step by step: ``python -m everyday --help``.
+
+python -m everyday.make      makes the sounds and lists them with those of ../shared
+python -m everyday pool      draws views of them, as student and teacher see them
+python -m everyday fold 1    teaches a student without fold 1 of ESC-50 and tests it there; so for each fold
+python -m everyday all       teaches the student that is shipped, with everything
+python -m everyday ship      calibrates it by what the students of the folds said, and writes the model file
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from everyday.exam import PLAIN, ask
+from everyday.fill import Heaps, fill, fold_of
+from everyday.pool import COMMON_FOLD, HELD_OUT_FOLD, Pool
+from everyday.sound import Sound, read_sounds
+from everyday.sources import esc50
+from everyday.student import Lesson, frame_centres, new_student, teach
+from everyday.teacher import Teacher
+from everyday.writing import write_students
+
+SEED = 2026
+FOLDS = (1, 2, 3, 4, 5)
+BUILD = Path("build", "everyday")
+SHARED = Path("..", "shared")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do one step of the recipe."""
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    if options.step == "pool":
+        rng = np.random.default_rng(SEED)
+        fill(Heaps.read(_sounds(options), rng), options.build / "pool", options.views, rng, _report)
+    elif options.step == "fold":
+        path = options.build / f"fold-{options.fold}"
+        _teach(options, {*FOLDS, COMMON_FOLD} - {options.fold}, path)
+        _test(options, path)
+    else:
+        _teach(options, {*FOLDS, COMMON_FOLD, HELD_OUT_FOLD}, options.build / "all")
+    return 0
+
+
+def _teach(options: argparse.Namespace, folds: set[int], path: Path) -> None:
+    """Teach a student with the views of some folds, and write it."""
+    pool = Pool.open(options.build / "pool")
+    rows = pool.rows(folds)
+    teacher = Teacher(pool, rows, frame_centres(new_student(SEED)), SEED)
+    student = teach(pool, rows, teacher, Lesson(views=options.views, seed=SEED), _report)
+    torch.save(student.state_dict(), path.with_suffix(".pt"))
+    heard = [sound for sound in _sounds(options) if fold_of(sound) in folds]
+    write_students(student, heard, path, np.random.default_rng(SEED))
+
+
+def _test(options: argparse.Namespace, path: Path) -> None:
+    """Report the accuracy on the clips of a fold, those that may not be taught with among them."""
+    clips = [sound for sound in esc50(options.shared, clean=False) if sound.fold == str(options.fold)]
+    for model in (path.with_name(f"{path.name}-float.onnx"), path.with_suffix(".onnx")):
+        _report(f"{model.name}, fold {options.fold}: accuracy {100 * ask(model, clips, PLAIN).accuracy:.2f} %")
+
+
+def _sounds(options: argparse.Namespace) -> list[Sound]:
+    return read_sounds(options.build / "sounds" / "sounds.csv")
+
+
+def _report(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m everyday", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("step", choices=("pool", "fold", "all"))
+    parser.add_argument("fold", nargs="?", type=int, choices=FOLDS)
+    parser.add_argument("--build", type=Path, default=BUILD, help="where everything is kept")
+    parser.add_argument("--shared", type=Path, default=SHARED, help="the folder of data that others made")
+    parser.add_argument("--views", type=int, default=40_000, help="to draw, or to see")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Models for other places: the same answers in fewer bits."""

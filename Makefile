@@ -4,7 +4,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+EVERYDAY := $(BIN)/python -m everyday
 PYTEST_WORKERS ?= 2
+VIEWS ?= 120000
 export NO_MKDOCS_2_WARNING := 1
 
 # The first Python that runs and is new enough; PYTHON=... chooses another one.
@@ -13,9 +15,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$python" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-timm check bench bench-finetune bench-scratch bench-instruments docs reference clean help
+.PHONY: demo test test-timm check bench bench-finetune bench-scratch bench-instruments everyday docs reference clean help
 
-demo: $(READY) ## Label sound that the demo makes itself; writes demo/demo.png
+demo: $(READY) ## Label a minute of sound that the demo makes itself; writes demo/demo.html
 	$(BIN)/earmark demo
 
 test: $(READY) ## Run the tests
@@ -45,6 +47,15 @@ bench-instruments: ## Measure every recipe on ten instruments: an hour
 bench-finetune bench-scratch bench-instruments: bench-%: $(READY)
 	$(BIN)/python -m benchmarks $* --folds "$(FOLDS)" --write-docs docs/guide/accuracy.md
 
+everyday: $(READY) ## Make the model inside anew, and measure it: a night
+	$(EVERYDAY).make
+	$(EVERYDAY) pool --views 44000
+	for fold in 1 2 3 4 5; do $(EVERYDAY) fold $$fold --views $(VIEWS) || exit 1; done
+	$(EVERYDAY) all --views $(VIEWS)
+	$(EVERYDAY) ship --views $(VIEWS)
+	$(EVERYDAY).credits
+	$(BIN)/python -m benchmarks everyday --write-docs docs/guide/everyday.md
+
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict --quiet
 
@@ -53,7 +64,7 @@ reference: $(READY) ## Write docs/reference/commands.md anew from the commands t
 
 clean: ## Remove everything that make made
 	rm -rf $(VENV) build demo dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find src tests benchmarks docs examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks everyday docs examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

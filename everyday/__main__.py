@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 
 from everyday.exam import PLAIN, ask
 from everyday.fill import Heaps, fill, fold_of
 from everyday.pool import COMMON_FOLD, HELD_OUT_FOLD, Pool
+from everyday.ship import WEIGHTS, Unseen, joined, learn_novelty, ship
 from everyday.sound import Sound, read_sounds
 from everyday.sources import esc50
 from everyday.student import Lesson, frame_centres, new_student, teach
@@ -42,8 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = options.build / f"fold-{options.fold}"
         _teach(options, {*FOLDS, COMMON_FOLD} - {options.fold}, path)
         _test(options, path)
-    else:
+    elif options.step == "all":
         _teach(options, {*FOLDS, COMMON_FOLD, HELD_OUT_FOLD}, options.build / "all")
+    else:
+        _report(f"written: {_ship(options)}")
     return 0
 
 
@@ -65,6 +69,19 @@ def _test(options: argparse.Namespace, path: Path) -> None:
         _report(f"{model.name}, fold {options.fold}: accuracy {100 * ask(model, clips, PLAIN).accuracy:.2f} %")
 
 
+def _ship(options: argparse.Namespace) -> Path:
+    """Put together what the students of the folds said about what they had not heard, and write the model file."""
+    done = [fold for fold in FOLDS if (options.build / f"fold-{fold}.onnx").exists()]
+    sounds = _sounds(options)
+    parts = []
+    for fold in done:
+        unheard = [sound for sound in sounds if sound.fold == str(fold) or (sound.held_out and fold == done[0])]
+        parts.append(Unseen(unheard, ask(options.build / f"fold-{fold}.onnx", unheard), (str(fold),) * len(unheard)))
+    novelty = learn_novelty(options.build, done[0], Pool.open(options.build / "pool"), np.random.default_rng(SEED))
+    lesson = Lesson(views=options.views, seed=SEED)
+    return ship(onnx.load(options.build / "all.onnx"), joined(parts), novelty, WEIGHTS, lesson)
+
+
 def _sounds(options: argparse.Namespace) -> list[Sound]:
     return read_sounds(options.build / "sounds" / "sounds.csv")
 
@@ -77,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m everyday", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("pool", "fold", "all"))
+    parser.add_argument("step", choices=("pool", "fold", "all", "ship"))
     parser.add_argument("fold", nargs="?", type=int, choices=FOLDS)
     parser.add_argument("--build", type=Path, default=BUILD, help="where everything is kept")
     parser.add_argument("--shared", type=Path, default=SHARED, help="the folder of data that others made")

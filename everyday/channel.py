@@ -100,7 +100,7 @@ def dull(waveform: Waveform, rng: np.random.Generator) -> Waveform:
     return np.fft.irfft(np.fft.rfft(waveform) * gain, len(waveform)).astype(np.float32)
 
 
-_TRAINED = (level, clipped, telephone, dull, echo, echo)  # streets are among the backgrounds; MP3 takes too long
+_TRAINED = (clipped, telephone, telephone, dull, echo, echo)  # streets are among the backgrounds; MP3 takes too long
 
 
 def distort(waveform: Waveform, rng: np.random.Generator) -> Waveform:

@@ -58,6 +58,8 @@ RHYTHMS = (
 )
 """Lengths of notes in beats; each fills a bar."""
 
+_CALM_RHYTHMS = RHYTHMS[:-2]  # for chords and bass
+
 
 class Note(NamedTuple):
     """A note: MIDI pitch 0 to 127, onset and length in beats, velocity 1 to 127."""
@@ -125,7 +127,7 @@ def melody(harmony: Harmony, rng: np.random.Generator) -> Notes:
 
 def chords(harmony: Harmony, rng: np.random.Generator) -> Notes:
     """Strike the chord of each bar, held or in a rhythm."""
-    rhythm, notes_a_chord = RHYTHMS[rng.integers(len(RHYTHMS) - 2)], int(rng.integers(3, 5))
+    rhythm, notes_a_chord = _CALM_RHYTHMS[rng.integers(len(_CALM_RHYTHMS))], int(rng.integers(3, 5))
     notes = []
     for bar in range(len(harmony.chords)):
         onset = float(bar * BEATS_A_BAR)
@@ -160,7 +162,7 @@ def arpeggio(harmony: Harmony, rng: np.random.Generator) -> Notes:
 
 def bass(harmony: Harmony, rng: np.random.Generator) -> Notes:
     """Play the root of each chord, and its fifth now and then, low."""
-    rhythm = RHYTHMS[rng.integers(len(RHYTHMS) - 2)]
+    rhythm = _CALM_RHYTHMS[rng.integers(len(_CALM_RHYTHMS))]
     notes = []
     for bar, root in enumerate(harmony.chords):
         onset = float(bar * BEATS_A_BAR)

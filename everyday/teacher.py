@@ -21,6 +21,7 @@ DIMENSIONS = 192
 _HOP_SECONDS, _PATCH_SECONDS = 0.48, 0.975
 _ROWS_FOR_AXES = 1_000
 _EPOCHS, _BATCH, _RATE, _WEIGHT_DECAY = 12, 128, 2e-3, 0.3
+_LEAST_STEPS = 100
 _LEAST_DEVIATION = 0.02
 
 
@@ -96,7 +97,7 @@ class _Linear:
         mean, deviation = features.mean(dim=0), features.std(dim=0) + _LEAST_DEVIATION
         layer = nn.Linear(features.shape[1], targets.shape[1])
         optimiser = torch.optim.AdamW(layer.parameters(), lr=_RATE, weight_decay=_WEIGHT_DECAY)
-        steps = _EPOCHS * (len(features) // _BATCH)
+        steps = max(_LEAST_STEPS, _EPOCHS * len(features) // _BATCH)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         for _ in range(steps):
             batch = torch.randint(len(features), (_BATCH,))

@@ -20,12 +20,12 @@ NONE = len(LABELS)
 """The column of what is none of the classes."""
 
 _CLEAN_SHARE = 0.45
-_BACKGROUND_SHARE = 0.3
-_DISTORTED_SHARE = 0.35
+_BACKGROUND_SHARE = 0.2
+_DISTORTED_SHARE = 0.4
 _SPEEDS = (0.88, 1.14)
-_LEVELS_DB = (-38.0, 6.0)
+_LEVELS_DB = (-46.0, 6.0)
 _MIX_DB = (-9.0, 9.0)
-_SIGNAL_TO_BACKGROUND_DB = (3.0, 30.0)
+_SIGNAL_TO_BACKGROUND_DB = (8.0, 30.0)
 _QUIETEST = 1e-7
 
 
@@ -115,7 +115,8 @@ def _mix(waveform: Waveform, other: Waveform, ratio_db: float) -> tuple[Waveform
         return (waveform, 1.0) if loud >= soft else (other, 0.0)
     ratio = 10 ** (ratio_db / 20)
     mixed = waveform + other * (loud / soft / ratio)
-    return mixed / max(1.0, float(np.abs(mixed).max())), ratio / (1 + ratio)
+    mixed = mixed / max(1.0, float(np.abs(mixed).max()))
+    return mixed.astype(np.float32), ratio / (1 + ratio)
 
 
 def _as_heard(waveform: Waveform, noises: Heap, rng: np.random.Generator) -> Waveform:
@@ -140,4 +141,6 @@ def _loudness(waveform: Waveform) -> float:
 
 
 def _one_hot(column: int) -> NDArray[np.float32]:
-    return np.eye(NONE + 1, dtype=np.float32)[column]
+    target = np.zeros(NONE + 1, np.float32)
+    target[column] = 1
+    return target

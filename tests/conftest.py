@@ -1,4 +1,4 @@
-"""What the tests share: the folder of data and weights beside the project, a tiny model, YAMNet, seeded randomness."""
+"""What the tests share: the folder of data and weights beside the project, tiny and true models, seeded randomness."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from earmark.model.inside import inside_file
 from earmark.model.modelfile import save
 from earmark.model.registry import Precision
 from earmark.model.yamnet import import_yamnet
@@ -40,6 +41,15 @@ def shared() -> Path:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the path of the tiny model."""
     return save(tiny_graph(np.random.default_rng(7)), tiny_card(), tmp_path_factory.mktemp("tiny") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def everyday() -> Path:
+    """Return the path of the model inside, or skip where it is not made yet."""
+    path = inside_file()
+    if not path.is_file():
+        pytest.skip(f"no model inside at {path}: python -m everyday ship makes it")
+    return path
 
 
 def _yamnet(shared: Path, folder: Path, precision: Precision, name: str) -> Path:

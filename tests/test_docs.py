@@ -171,8 +171,10 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 
 @pytest.fixture(scope="session")
-def gallery(tmp_path_factory: pytest.TempPathFactory, shared: Path, yamnet: Path, yamnet_int8: Path) -> Path:
-    """Make the folder of sounds that the docs speak of, and a cache that holds YAMNet."""
+def gallery(
+    tmp_path_factory: pytest.TempPathFactory, shared: Path, everyday: Path, yamnet: Path, yamnet_int8: Path
+) -> Path:
+    """Make the folder of sounds that the docs speak of, and a cache that holds YAMNet; the model inside is there."""
     if sys.platform == "win32" or not all(map(shutil.which, ("bash", "ffmpeg", "sox"))):
         pytest.skip("the commands of the docs are for bash, and make sounds with ffmpeg and sox")
     folder = tmp_path_factory.mktemp("docs")

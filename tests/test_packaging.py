@@ -65,7 +65,13 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
     assert "earmark/evaluation/page.html" in names
     assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert {Path(name).parts[0] for name in names} == {"earmark", f"earmark-{PROJECT['version']}.dist-info"}
-    assert wheel.stat().st_size < 1_000_000
+    assert wheel.stat().st_size < 5_000_000
+
+
+def test_the_wheel_holds_the_model_inside(wheel: Path, everyday: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read(f"earmark/model/weights/{everyday.name}") == everyday.read_bytes()
+        assert "earmark/model/weights/everyday-credits.csv" in archive.namelist()
 
 
 def test_the_wheel_alone_classifies(wheel: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.audio.synthesis import SAMPLE_RATE_HZ, SOUNDS, scene, voice
+from earmark.audio.synthesis import AUDIOSET, SAMPLE_RATE_HZ, SILENCE, SOUNDS, scene, voice
+from earmark.audio.synthesis.soundscape import ORDER
 
 
 @pytest.fixture
@@ -29,17 +30,27 @@ def test_a_scene_without_a_voice(no_programs: Path) -> None:
     assert waveform.dtype == np.float32
     assert waveform.ndim == 1
     assert 0.45 < np.abs(waveform).max() < 0.55
-    assert [label for label, _, _ in truth] == list(SOUNDS)
-    assert 25 < len(waveform) / SAMPLE_RATE_HZ < 40
+    assert [label for label, _, _ in truth] == list(ORDER)
+    assert 50 < len(waveform) / SAMPLE_RATE_HZ < 60
     edges = [edge for passage in truth for edge in (passage.onset, passage.offset)]
     assert edges == sorted(edges)
     assert truth[-1].offset < len(waveform) / SAMPLE_RATE_HZ
+
+
+def test_sounds_have_the_names_of_the_model_inside() -> None:
+    from everyday.labels import LABELS
+
+    assert set(ORDER) <= set(LABELS)
+    assert set(ORDER) <= {*SOUNDS, SILENCE}
+    assert set(AUDIOSET) <= set(SOUNDS)
 
 
 def test_sound_is_where_the_truth_says(no_programs: Path) -> None:
     waveform, truth = scene(np.random.default_rng(5))
     sounds = np.zeros(len(waveform), bool)
     for label, onset, offset in truth:
+        if label == SILENCE:
+            continue
         inside = slice(round(onset * SAMPLE_RATE_HZ), round(offset * SAMPLE_RATE_HZ))
         sounds[inside] = True
         thirds = np.array_split(waveform[inside], 3)
@@ -56,8 +67,7 @@ def test_the_same_seed_makes_the_same_scene(no_programs: Path) -> None:
 @pytest.mark.parametrize("label", SOUNDS)
 @pytest.mark.parametrize("seconds", [1.5, 2.25])
 def test_every_sound_lasts_as_long_as_asked(label: str, seconds: float) -> None:
-    make, _ = SOUNDS[label]
-    wave = make(np.random.default_rng(5), seconds)
+    wave = SOUNDS[label](np.random.default_rng(5), seconds)
     assert wave.shape == (round(seconds * SAMPLE_RATE_HZ),)
     assert np.isfinite(wave).all()
     assert np.abs(wave).max() > 0
@@ -70,7 +80,7 @@ def test_a_voice() -> None:
     assert 0.5 < len(spoken) / SAMPLE_RATE_HZ < 4
     assert np.abs(spoken).max() > 0.01
     _, truth = scene(np.random.default_rng(5))
-    assert truth[0].label == "Speech"
+    assert truth[0].label == "speech"
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo no sound", "exit 0"])
@@ -82,6 +92,6 @@ def test_a_voice_that_does_not_work_is_left_out(no_programs: Path, script: str) 
 
 
 def test_a_voice_that_hangs_is_left_out(no_programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("earmark.audio.synthesis._VOICE_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("earmark.audio.synthesis.speech._TIMEOUT_SECONDS", 0.2)
     program(no_programs, "while :; do :; done")
     assert voice() is None

@@ -119,17 +119,17 @@ def test_wrong_usage_is_told_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("model", "status", "message"),
     [
-        (["noise.wav", "--model", "tiny.onnx"], "no model file at tiny.onnx"),
-        (["noise.wav", "--model", "yamnat"], "no model called 'yamnat' is known; nearest: yamnet"),
-        (["noise.wav", "--model", "bad.wav"], "no model called 'bad.wav'"),
-        (["noise.wav"], "model 'yamnet' is known but not on this machine: run `earmark models pull yamnet`"),
+        ("tiny.onnx", 1, "no model file at tiny.onnx"),
+        ("yamnat", 2, "no model called 'yamnat' is known; nearest: yamnet"),
+        ("bad.wav", 2, "no model called 'bad.wav'"),
+        ("yamnet", 1, "model 'yamnet' is known but not on this machine: run `earmark models pull yamnet`"),
     ],
 )
-def test_models_that_are_none(sounds: Path, here: Here, words: list[str], message: str) -> None:
-    done = here("classify", *words)
-    assert (done.status, done.out) == (1, "")
+def test_models_that_are_none(sounds: Path, here: Here, model: str, status: int, message: str) -> None:
+    done = here("classify", "noise.wav", "--model", model)
+    assert (done.status, done.out) == (status, "")
     (complaint,) = done.complaints
     assert message in complaint
 
@@ -222,8 +222,8 @@ def test_a_full_disk_is_told(sounds: Path, tiny_model: Path) -> None:
         with Path("/dev/full").open("wb") as full:
             command = [*PROGRAM, *words]
             done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-        told = (done.returncode, done.stderr)
-        assert told == (1, "earmark: cannot write to standard output: No space left on device\n"), words
+        told = (done.returncode, done.stderr.splitlines()[-1])
+        assert told == (1, "earmark: cannot write to standard output: No space left on device"), words
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs bash")

@@ -8,6 +8,7 @@ import pytest
 
 from earmark.cli.models import _readable
 from earmark.model import hub
+from earmark.model.status import ModelStatus
 from tests.cli.command import Here, earmark
 from tests.model.local_server import serving, whole
 from tests.model.tinyhub import SOURCE, changed_weight, tiny_hub
@@ -33,13 +34,10 @@ def test_a_model_comes_and_goes(cache: Path, tiny_model: Path, tmp_path: Path, h
 
     verified = earmark("models", "verify", cwd=tmp_path)
     assert (verified.status, verified.err) == (0, "")
-    assert verified.out.startswith("tiny 1  passes: outputs differ by ")
+    assert "tiny 1  passes: outputs differ by " in verified.out
 
     removed = earmark("models", "remove", "mine", cwd=tmp_path)
     assert (removed.status, removed.out, removed.err) == (0, "mine is removed\n", "")
-    nothing = here("verify")
-    assert nothing.status == 1
-    assert "no model is installed" in nothing.complaints[0]
     again = here("models", "remove", "mine")
     assert again.status == 1
     assert "model 'mine' is not installed" in again.complaints[0]
@@ -138,7 +136,7 @@ def test_calibration_clips_are_handed_on(sounds: Path, here: Here, monkeypatch: 
     class Hub:
         def import_model(self, file, *, name, precision, calibration, force):
             clips.extend(calibration)
-            return hub.ModelStatus("mine", False, Path(file))
+            return ModelStatus("mine", False, Path(file))
 
     monkeypatch.setattr(hub, "default_hub", Hub)
     done = here("models", "import", "x.tflite", "--precision", "int8", "--calibrate-with", "forest")
@@ -150,13 +148,14 @@ def test_calibration_clips_are_handed_on(sounds: Path, here: Here, monkeypatch: 
 @pytest.mark.shared
 def test_yamnet_by_hand(shared: Path, cache: Path, sounds: Path, here: Here) -> None:
     """The published file, put where the message says, is all that `classify` needs."""
-    missing = here("classify", "noise.wav", "--json")
+    words = ("classify", "noise.wav", "--model", "yamnet", "--json")
+    missing = here(*words)
     assert missing.status == 1
     source = shared / "models/yamnet/yamnet_classification_int8.tflite"
     place = Path(missing.complaints[0].rpartition(" copy it to ")[2])
     place.parent.mkdir(parents=True)
     place.write_bytes(source.read_bytes())
-    done = here("classify", "noise.wav", "--json")
+    done = here(*words)
     assert (done.status, done.err) == (0, "")
     assert done.objects[0]["model"] == "yamnet"
     assert json.loads(here("verify", "yamnet", "--json").out)["passed"]

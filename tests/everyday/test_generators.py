@@ -33,7 +33,7 @@ def check_sound(waveform: Waveform) -> None:
 
 
 def spoken(voice: str) -> bytes:
-    return subprocess.run(["espeak-ng", "-v", voice, "--stdout", "12, 7:45"], capture_output=True, check=True).stdout
+    return subprocess.run(["espeak-ng", "-v", voice, "--stdout", "12, 98"], capture_output=True, check=True).stdout
 
 
 @pytest.mark.parametrize("draw", [Utterance.draw, Piece.draw, Noise.draw, Silence.draw])

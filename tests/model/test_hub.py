@@ -88,7 +88,7 @@ def test_hugging_face_is_reserved(hub):
 def test_unknown_name_gives_the_nearest(hub):
     with pytest.raises(ModelNotFoundError, match="no model called 'tyni' is known; nearest: tiny"):
         hub.resolve("tyni")
-    with pytest.raises(ModelNotFoundError, match=r"nearest: tiny, tiny-int8\. A file needs its suffix"):
+    with pytest.raises(ModelNotFoundError, match=r"nearest: everyday, tiny, tiny-int8\. A file needs its suffix"):
         hub.resolve("qqq")
 
 
@@ -256,7 +256,8 @@ def test_list(hub, tiny_onnx):
     put(hub.cache.folder / "models" / "._birds.onnx", b"what a Mac leaves on a foreign disk")
     put(hub.cache.folder / "sources" / "model.tflite", SOURCE)
     hub.resolve("tiny")
-    tiny, tiny_int8, birds, broken = hub.list_models()
+    inside, tiny, tiny_int8, birds, broken = hub.list_models()
+    assert inside.inside
     assert [status.name for status in (tiny, tiny_int8, birds, broken)] == ["tiny", "tiny-int8", "birds", "broken"]
     assert [status.installed for status in (tiny, tiny_int8, birds, broken)] == [True, False, True, True]
     assert (tiny_int8.version, tiny_int8.licence, tiny_int8.description) == (None, "CC0-1.0", "A model for tests.")

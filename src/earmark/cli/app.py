@@ -115,19 +115,19 @@ _add(
     classify.classify,
     "earmark classify rain.flac",
     "earmark classify recordings/ --top-k 3 --json > tags.jsonl",
-    "earmark classify street.wav --allow '*siren*,Dog' --start 5 --end 15",
+    "earmark classify street.wav --model yamnet --allow '*siren*,Dog' --end 15",
 )
 _add(
     app,
     classify.events,
     "earmark events street.wav --on 0.4 --off 0.2 --merge-gap 0.5",
     "earmark events recordings/ --format raven -o labels/",
-    "earmark events street.wav --allow 'Dog' --format csv -o dog.csv",
+    "earmark events street.wav --allow dog --format csv -o dog.csv",
 )
 _add(
     app,
     classify.timeline,
-    "earmark timeline street.wav --allow 'Dog'",
+    "earmark timeline street.wav --allow dog",
     "earmark timeline street.wav --format csv -o scores.csv",
 )
 _add(app, classify.embed, "earmark embed recordings/ -o recordings.npz", "earmark embed rain.flac -o rain.parquet")
@@ -136,7 +136,7 @@ _add(
     listen.listen,
     "earmark listen",
     "ffmpeg -v error -i film.mp4 -f wav - | earmark listen -",
-    "earmark listen --allow Dog --on 0.6 --webhook http://localhost:8080/events",
+    "earmark listen --allow dog --on 0.6 --webhook http://localhost:8080/events",
 )
 _add(
     app, show.show, "earmark show street.wav -o street.png", "earmark show street.wav --start 5 --end 15 -o street.pdf"

@@ -27,10 +27,13 @@ class Writer:
         Writes each answer as soon as it comes.
     on_screen : bool
         Whether they appear on a terminal, so that they show by themselves how far it is.
+    for_people : bool
+        Whether they are a table on standard output, which somebody reads.
     """
 
     write: Callable[[Answers], None]
     on_screen: bool = False
+    for_people: bool = False
 
 
 def ask(

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Option
 
 from earmark.cli import options
-from earmark.cli.batch import ask
+from earmark.cli.batch import Writer, ask
 from earmark.cli.inputs import find_inputs
+from earmark.cli.messages import introduce
 from earmark.cli.options import label_entries, score_or_card
 from earmark.cli.rule import decision_rule
 
@@ -57,7 +58,7 @@ def classify(
     least = score_or_card(threshold)
     inputs = find_inputs(files)
     writer = choose_writer(ClipResult, inputs, output, form, as_json=as_json)
-    classifier = _load(model, threads, device)
+    classifier = _load(model, threads, device, writer)
     ask(
         classifier.classify_many,
         inputs,
@@ -107,7 +108,7 @@ def events(
 
     inputs = find_inputs(files)
     writer = choose_writer(EventsResult, inputs, output, form, as_json=as_json)
-    classifier = _load(model, threads, device)
+    classifier = _load(model, threads, device, writer)
     ask(
         classifier.events_many,
         inputs,
@@ -153,7 +154,7 @@ def timeline(
 
     inputs = find_inputs(files)
     writer = choose_writer(TimelineResult, inputs, output, form, as_json=as_json)
-    classifier = _load(model, threads, device)
+    classifier = _load(model, threads, device, writer)
     ask(
         classifier.timeline_many,
         inputs,
@@ -188,10 +189,14 @@ def embed(
 
     inputs = find_inputs(files)
     writer = choose_writer(EmbeddingResult, inputs, output, form, as_json=as_json)
-    ask(_load(model, threads, device).embed_many, inputs, writer, start=start, end=end)
+    ask(_load(model, threads, device, writer).embed_many, inputs, writer, start=start, end=end)
 
 
-def _load(model: str, threads: int | None, device: str) -> "Classifier":
+def _load(model: str, threads: int | None, device: str, writer: Writer) -> "Classifier":
+    """Load the model; one that nobody named is introduced to people, since a table says no more than its name."""
     from earmark.inference.classifier import Classifier
 
-    return Classifier.load(model, threads=threads, device=device)
+    classifier = Classifier.load(model, threads=threads, device=device)
+    if writer.for_people and model == options.DEFAULT_MODEL:
+        introduce(classifier.card, model)
+    return classifier

@@ -1,77 +1,84 @@
 """The command that shows what earmark does, with a sound of its own."""
 
-import os
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.cli.messages import INPUT_FAILED, hush_matplotlib
-from earmark.errors import MissingExtraError, ModelNotFoundError
+from earmark.cli import options
+from earmark.cli.messages import INPUT_FAILED, hush_matplotlib, introduce
+from earmark.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from earmark.audio.synthesis import Passage
+    from earmark.evaluation.comparison import Comparison
     from earmark.inference.classifier import Classifier
-    from earmark.inference.results import Event, EventsResult, TimelineResult
+    from earmark.inference.novelty import NoveltyMode
+    from earmark.inference.results import EventsResult, TimelineResult
 
-SHARED_VARIABLE = "EARMARK_SHARED"
-"""Environment variable with a folder of data and weights, by default ``../shared``."""
-
-_PUBLISHED = Path("models", "yamnet", "yamnet_classification_int8.tflite")
 _SEED = 2026
 _BLOCK_SECONDS = 0.02
+_NOVELTY: "NoveltyMode" = "ignore"  # what is made from arithmetic is new to a model that learnt from recordings
 _TOLERANCE = 1e-3  # of scores: a model adds in another order when it gets more at a time
 
 
 def demo(
     folder: Annotated[str, typer.Option("-o", "--output", metavar="FOLDER", help="Where its files go.")] = "demo",
+    *,
+    model: options.Model = options.DEFAULT_MODEL,
 ) -> None:
-    """Make a recording, label it, and compare with what was made.
+    """Make a minute of sound, label it, and compare with what was made.
 
-    The model is YAMNet; where it is not installed, it is downloaded.
+    Everything happens on this machine. FOLDER/demo.html shows the answers on one axis of time, and plays them. A model
+    that refuses unknown sound is asked for its labels all the same (--novelty ignore), since the sounds are made.
     """
+    from earmark.evaluation.comparison import compare
+    from earmark.evaluation.player import write_player
+    from earmark.inference.classifier import Classifier
     from earmark.inference.formats import write_results
 
-    classifier = _yamnet()
-    path, truth = _write_scene(Path(folder))
+    classifier = Classifier.load(model)
+    introduce(classifier.card, model)
+    path, waveform, truth = _write_scene(Path(folder))
     print(f"{path}: {len(truth)} sounds, made from arithmetic. What is heard in it:\n", flush=True)
     began = time.perf_counter()
-    tags = classifier.classify(path, top_k=8)
+    tags = classifier.classify(str(path), top_k=8, novelty=_NOVELTY)
     seconds = time.perf_counter() - began
     write_results([tags], "table", sys.stdout)
-    print(f"\n{tags.seconds:.0f} s of sound took {seconds:.2f} s. What was made, and what is heard when:\n")
-    timeline, events = classifier.timeline(path), classifier.events(path)
-    for line in _comparison(truth, timeline, events.events):
-        print(line)
-    agrees, said = _stream_against_file(classifier, path, timeline, events)
-    print(f"\n{said}\n{_picture(classifier, path, truth)}\n\n{_next_steps(path)}")
+    print(f"\n{tags.seconds:.0f} s of sound took {seconds:.2f} s. What was made, and what is heard then:\n")
+    timeline, events = classifier.timeline(str(path)), classifier.events(str(path), novelty=_NOVELTY)
+    compared = compare(truth, timeline, events.events)
+    print("\n".join(_table(compared)))
+    agrees, said = _stream_against_file(classifier, waveform, timeline, events)
+    print(f"\n{said}\n")
+    _write_answers(path, truth, tags.to_dict(), events, agrees=agrees)
+    page = path.with_suffix(".html")
+    write_player(page, waveform, _rate_hz(), truth=compared, timeline=timeline, events=events)
+    print(f"{_picture(classifier, path)}\nLook and listen: {page}\n\n{_next_steps(path)}")
     if not agrees:
         raise typer.Exit(INPUT_FAILED)
 
 
-def _yamnet() -> "Classifier":
-    """Load YAMNet: the installed one, else one imported from the shared folder, else one that is downloaded."""
-    from earmark.inference.classifier import DEFAULT_MODEL, Classifier
-    from earmark.model.hub import default_hub
+def _rate_hz() -> int:
+    from earmark.audio.synthesis import SAMPLE_RATE_HZ
 
-    hub = default_hub()
-    try:
-        path = hub.resolve(DEFAULT_MODEL)
-    except ModelNotFoundError:
-        published = Path(os.environ.get(SHARED_VARIABLE, "../shared")) / _PUBLISHED
-        path = hub.import_model(published).path if published.is_file() else hub.pull(DEFAULT_MODEL)
-    return Classifier.load(path)
+    return SAMPLE_RATE_HZ
 
 
-def _write_scene(folder: Path) -> "tuple[str, list[Passage]]":
-    """Write ``demo.wav`` and return its path and what is in it."""
+def _write_scene(folder: Path) -> "tuple[Path, NDArray[np.float32], list[Passage]]":
+    """Write ``demo.wav`` and return its path, its samples, and what is in it."""
     import numpy as np
     import soundfile
 
-    from earmark.audio.synthesis import SAMPLE_RATE_HZ, scene
+    from earmark.audio.decode import read_audio
+    from earmark.audio.synthesis import scene
     from earmark.cli.output import writing
 
     waveform, truth = scene(np.random.default_rng(_SEED))
@@ -79,45 +86,33 @@ def _write_scene(folder: Path) -> "tuple[str, list[Passage]]":
     with writing(str(path)):
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            soundfile.write(file, waveform, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-    return str(path), truth
+            soundfile.write(file, waveform, _rate_hz(), format="WAV", subtype="PCM_16")
+    return path, read_audio(path, _rate_hz())[0], truth
 
 
-def _comparison(truth: "Sequence[Passage]", timeline: "TimelineResult", events: "Sequence[Event]") -> Iterator[str]:
-    """Yield the lines of a table: each sound that was made, the event of that name, and the label of highest score."""
-    yield "  made                              from     to    heard    from     to   highest label"
-    middles = (timeline.edges[:-1] + timeline.edges[1:]) / 2
-    found = highest = 0
-    for label, onset, offset in truth:
-        inside = (middles >= onset) & (middles < offset)
-        best = timeline.labels[int(timeline.scores[inside].mean(axis=0).argmax())].name
-        event = _event(events, label, onset, offset)
-        heard = f"{event.score:5.2f}  {event.onset:6.2f} {event.offset:6.2f}" if event else "    -       -      -"
-        yield f"  {label:31} {onset:6.2f} {offset:6.2f}    {heard}   {best.partition(',')[0]}"
-        found += event is not None
-        highest += best == label
-    yield f"\n{found} of {len(truth)} are found under their own name; for {highest} it is the label of highest score."
-
-
-def _event(events: "Sequence[Event]", label: str, onset: float, offset: float) -> "Event | None":
-    """Return the event of that name that overlaps most with the time between."""
-    named = [event for event in events if event.label == label and event.onset < offset and event.offset > onset]
-    return max(named, key=lambda event: min(event.offset, offset) - max(event.onset, onset), default=None)
+def _table(compared: "Sequence[Comparison]") -> Iterator[str]:
+    """Yield the lines of a table: each sound that was made, and the event that is heard then."""
+    yield "    from      to  made                heard                             score"
+    for item in compared:
+        heard = ("nothing", "") if item.heard is None else (item.heard.label, f"{item.heard.score:.2f}")
+        mark = "" if item.right else "  (another)" if item.heard else "  (missed)"
+        yield f"  {item.onset:6.2f}  {item.offset:6.2f}  {item.label:18}  {heard[0][:32]:32}  {heard[1]:>5}{mark}"
+    found, highest = sum(item.right for item in compared), sum(item.highest_right for item in compared)
+    yield (
+        f"\n{found} of {len(compared)} are found under their own name; for {highest} it is the label of highest score."
+    )
 
 
 def _stream_against_file(
-    classifier: "Classifier", path: str, timeline: "TimelineResult", events: "EventsResult"
+    classifier: "Classifier", waveform: "NDArray[np.float32]", timeline: "TimelineResult", events: "EventsResult"
 ) -> tuple[bool, str]:
-    """Play the file as a stream; return whether it gives what the file gave, and say so."""
+    """Play the recording as a stream; return whether it gives what the file gave, and say so."""
     import numpy as np
 
-    from earmark.audio.decode import read_audio
     from earmark.inference.events import closed_events
 
-    rate_hz = classifier.card.sample_rate
-    waveform, _ = read_audio(path, rate_hz)
-    stream = classifier.stream(rate_hz)
-    step = round(_BLOCK_SECONDS * rate_hz)
+    stream = classifier.stream(_rate_hz(), novelty=_NOVELTY)
+    step = round(_BLOCK_SECONDS * _rate_hz())
     updates = [stream.feed(waveform[start : start + step]) for start in range(0, len(waveform), step)]
     updates.append(stream.finish())
     scores = np.concatenate([update.scores for update in updates])
@@ -132,26 +127,45 @@ def _stream_against_file(
     )
 
 
-def _picture(classifier: "Classifier", path: str, truth: "Sequence[Passage]") -> str:
-    """Draw the labels that were made, and say where."""
+def _write_answers(
+    path: Path, truth: "Sequence[Passage]", tags: dict[str, Any], events: "EventsResult", *, agrees: bool
+) -> None:
+    """Write all that was made and heard as JSON, and both as label tracks for Audacity."""
+    from earmark.cli.output import writing
+    from earmark.inference.formats import write_results
+
+    told = {"made": [item._asdict() for item in truth], **tags, "events": events.to_dict()["events"]}
+    texts = {
+        ".json": json.dumps({**told, "stream_agrees": agrees}, indent=2, ensure_ascii=False) + "\n",
+        ".made.txt": "".join(f"{onset:.6f}\t{offset:.6f}\t{label}\n" for label, onset, offset in truth),
+    }
+    for suffix, text in texts.items():
+        with writing(str(path.with_suffix(suffix))):
+            path.with_suffix(suffix).write_text(text, encoding="utf-8", newline="\n")
+    heard = path.with_suffix(".heard.txt")
+    with writing(str(heard)), heard.open("w", encoding="utf-8", newline="") as stream:
+        write_results([events], "audacity", stream)
+
+
+def _picture(classifier: "Classifier", path: Path) -> str:
+    """Draw the recording with its strongest labels, and say where."""
     from earmark.inference.overview import overview
     from earmark.inference.picture import Layout, save_picture
 
     hush_matplotlib()
-    picture = Path(path).with_suffix(".png")
-    view = overview(classifier, path, allow=[label for label, _, _ in truth])
+    picture = path.with_suffix(".png")
     try:
-        save_picture(view, picture, Layout(top_k=len(truth)))
+        save_picture(overview(classifier, str(path), novelty=_NOVELTY), picture, Layout(top_k=18))
     except MissingExtraError as error:
-        return f"No picture: {error}"
-    return f"A picture of the labels that were made: {picture}"
+        return f"No picture for print: {error}"
+    return f"A picture for print: {picture}"
 
 
-def _next_steps(path: str) -> str:
+def _next_steps(path: Path) -> str:
     commands = {
         "earmark classify YOUR_FILE": "what is heard in it",
-        f"earmark events {path}": "what is heard when",
-        f"earmark listen {path} --realtime": "the same as it happens",
+        f"earmark events {path} --novelty ignore": "what is heard when",
+        f"earmark listen {path} --novelty ignore --realtime": "the same as it happens",
         "earmark show YOUR_FILE -o picture.png": "a picture, with all labels",
     }
     width = max(map(len, commands)) + 2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Option
 
 from earmark.cli import options
-from earmark.cli.messages import complain
+from earmark.cli.messages import complain, introduce
 from earmark.cli.options import label_entries
 from earmark.cli.rule import decision_rule
 from earmark.errors import EarmarkError
@@ -114,6 +114,8 @@ def listen(
         if finding.code == "microphone-lost":
             listening.pause()
 
+    if not as_json:
+        introduce(card, model)
     with sound.open(card.sample_rate, tell) as blocks:
         listening = Listening(blocks, open_stream, live=sound.live, duration_seconds=duration)
         runner = HookRunner(hooks, complain)

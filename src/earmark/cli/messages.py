@@ -1,4 +1,4 @@
-"""What goes to standard error: one line for each thing that went wrong."""
+"""What goes to standard error: one line for each thing that went wrong, or that one should know."""
 
 import logging
 import sys
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from earmark.cli.options import DEFAULT_MODEL
 from earmark.errors import EarmarkError, OptionError
 
 if TYPE_CHECKING:
     from earmark.inference.results import Failure
+    from earmark.model.card import ModelCard
 
 INPUT_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses; 0 where all went well."""
@@ -21,6 +23,12 @@ def complain(message: str) -> None:
     from earmark.inference.formats.escape import one_line
 
     print(f"earmark: {one_line(message)}", file=sys.stderr)
+
+
+def introduce(card: "ModelCard", model: str) -> None:
+    """Say which model answers; where it is the one that nobody named, also which one knows more."""
+    more = "; --model yamnet knows 521" if model == DEFAULT_MODEL else ""
+    complain(f"{card.name} {card.version} answers, with {len(card.labels)} labels{more}")
 
 
 def hush_matplotlib() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from earmark.model.hub import ModelStatus
+    from earmark.model.status import ModelStatus
     from earmark.model.verify import Verification
 
 _WIDTH = 80
@@ -32,7 +32,7 @@ NameOrFile = Annotated[
 
 
 def list_models(as_json: Json = False) -> None:
-    """Show the models that are known or installed."""
+    """Show the model inside earmark, and those that are known or installed."""
     from earmark.model.hub import default_hub
 
     for status in default_hub().list_models():
@@ -157,12 +157,13 @@ def _waveforms(folder: str) -> "Iterator[NDArray[np.float32]]":
 
 
 def _status_lines(status: "ModelStatus") -> Iterator[str]:
-    if not status.installed:
-        yield f"{status.name}  not installed: earmark models pull {status.name}"
-    elif status.problem:
+    if status.problem:
         yield f"{status.name}  cannot be used: {status.problem}"
+    elif not status.installed:
+        yield f"{status.name}  not installed: earmark models pull {status.name}"
     else:
-        yield f"{status.name} {status.version}  {status.label_count} labels  {_megabytes(status.size_bytes)}"
+        inside = "  inside earmark" if status.inside else ""
+        yield f"{status.name} {status.version}  {status.label_count} labels  {_megabytes(status.size_bytes)}{inside}"
     yield from textwrap.wrap(status.description, _WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
@@ -189,7 +190,7 @@ def _readable(facts: dict[str, Any]) -> dict[str, str]:
     seconds = {name.removesuffix("_seconds").replace("_", " "): rule[name] for name in rule if "_seconds" in name}
     return {
         "name": f"{facts['name']} {facts['version']}",
-        "file": f"{facts['path']} ({_megabytes(facts['size_bytes'])})",
+        "file": f"{facts['path']} ({_megabytes(facts['size_bytes'])}{', inside earmark' if facts['inside'] else ''})",
         "labels": f"{len(facts['labels'])}, {facts['task']}: list them with --labels",
         "scores": "calibrated probabilities" if facts["calibrated"] else "not calibrated: compare within a label only",
         "takes": f"{facts['sample_rate']} Hz, mono",

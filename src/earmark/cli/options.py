@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from earmark.inference.tagger import Threshold
     from earmark.model.card import ModelCard
 
-DEFAULT_MODEL = "yamnet"
+DEFAULT_MODEL = "everyday"
 """That of `earmark.inference.classifier`, whose import would make every ``--help`` wait for NumPy."""
 
 _SECONDS = "SECONDS"

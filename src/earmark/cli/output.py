@@ -48,7 +48,7 @@ def choose_writer(
     name = "jsonl" if as_json else name
     if output is None:
         form = _form(kind, name or "table", inputs, many=True)
-        return Writer(partial(_write_stdout, form), on_screen=sys.stdout.isatty())
+        return Writer(partial(_write_stdout, form), on_screen=sys.stdout.isatty(), for_people=form.name == "table")
     path = Path(output)
     if output.endswith(("/", os.sep)) or path.is_dir():
         form = _form(kind, name or "table", inputs, many=False)

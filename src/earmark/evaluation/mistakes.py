@@ -1,6 +1,5 @@
 """The worst mistakes: where a model is most sure of what is wrong, with the sound to hear and its picture to see."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 
 from earmark.audio.decode import read_audio
 from earmark.errors import EarmarkError
+from earmark.evaluation.inline import playable
 from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.spectrogram import spectrogram_png
 
@@ -115,7 +115,7 @@ def cut_excerpt(outcome: Outcome, row: int) -> Excerpt | None:
     except EarmarkError:
         return None
     kept, first = _loudest(waveform, round(EXCERPT_SECONDS * SAMPLE_RATE_HZ))
-    sound, sound_type = _encoded(kept)
+    sound, sound_type = playable(kept, SAMPLE_RATE_HZ)
     return Excerpt(
         sound=sound,
         picture=spectrogram_png(kept, SAMPLE_RATE_HZ),
@@ -133,14 +133,3 @@ def _loudest(waveform: NDArray[np.float32], samples: int) -> tuple[NDArray[np.fl
     energy = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
     first = int(np.argmax(energy[samples:] - energy[:-samples]))
     return waveform[first : first + samples], first
-
-
-def _encoded(waveform: NDArray[np.float32]) -> tuple[bytes, str]:
-    """Return sound as a file that browsers play: MP3, which all of them do, else Ogg Vorbis."""
-    import soundfile
-
-    formats = soundfile.available_formats()
-    form, media = ("MP3", "audio/mpeg") if "MP3" in formats else ("OGG", "audio/ogg")
-    file = io.BytesIO()
-    soundfile.write(file, np.clip(waveform, -1, 1), SAMPLE_RATE_HZ, format=form)
-    return file.getvalue(), media

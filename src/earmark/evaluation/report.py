@@ -1,6 +1,5 @@
 """The report: one page of HTML that shows how good a model is and where it fails, and needs nothing but itself."""
 
-import base64
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from string import Template
 import numpy as np
 
 from earmark.errors import OutputError
+from earmark.evaluation.inline import inline
 from earmark.evaluation.markup import Markup, element, join
 from earmark.evaluation.metrics import ReliabilityBin, confusion, reliability
 from earmark.evaluation.mistakes import Excerpt, Mistake, cut_excerpt, worst_mistakes
@@ -231,8 +231,8 @@ def _mistake(outcome: Outcome, mistake: Mistake, excerpt: Excerpt | None) -> Mar
     parts = [heading, meter(mistake.score, f"score {mistake.score:.3f}")]
     if excerpt is not None:
         words = f"Spectrogram, {excerpt.seconds:.1f} s: {truth}, {told}"
-        parts.append(element("img", src=_inside("image/png", excerpt.picture), alt=words, loading="lazy"))
-        sound = _inside(excerpt.sound_type, excerpt.sound)
+        parts.append(element("img", src=inline("image/png", excerpt.picture), alt=words, loading="lazy"))
+        sound = inline(excerpt.sound_type, excerpt.sound)
         parts.append(element("audio", controls=True, preload="none", src=sound, aria_label=f"Sound: {truth}, {told}"))
     place = f", {excerpt.start_seconds:.1f} s to {excerpt.start_seconds + excerpt.seconds:.1f} s" if excerpt else ""
     gone = "" if excerpt else " (no sound here)"
@@ -241,7 +241,3 @@ def _mistake(outcome: Outcome, mistake: Mistake, excerpt: Excerpt | None) -> Mar
     shown = place if excerpt and not excerpt.whole else ""
     parts.append(element("p", name, f"{shown}{fold}{gone}", class_="quiet"))
     return element("li", *parts, class_="mistake")
-
-
-def _inside(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

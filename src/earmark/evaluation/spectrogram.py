@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from earmark.features.logmel import LogMel, picture_settings
 
 FLOOR_DB = -75.0
-MOST_COLUMNS = 500
+COLUMNS = 500
 
 # Points of a scale from black over violet and orange to pale yellow, even in lightness, like Matplotlib's magma.
 _COLOURS: tuple[tuple[int, int, int], ...] = (
@@ -19,16 +19,18 @@ _COLOURS: tuple[tuple[int, int, int], ...] = (
 )
 
 
-def spectrogram_png(waveform: NDArray[np.float32], sample_rate_hz: int) -> bytes:
+def spectrogram_png(waveform: NDArray[np.float32], sample_rate_hz: int, *, columns: int = COLUMNS) -> bytes:
     """Return a log-mel spectrogram as a PNG: time across, low frequencies at the bottom, 0 dB the loudest.
 
     Parameters
     ----------
     waveform : ndarray of float32, shape (samples,)
     sample_rate_hz : int
+    columns : int
+        The picture is no wider; a step of time that is finer than a column is merged with its neighbours.
     """
     settings = picture_settings(sample_rate_hz)
-    decibels = _decibels(_power(waveform, settings))
+    decibels = _decibels(_power(waveform, settings, columns))
     return png((decibels.T[::-1] / FLOOR_DB * -255 + 255).round().astype(np.uint8))
 
 
@@ -53,13 +55,13 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _power(waveform: NDArray[np.float32], settings: LogMel) -> NDArray[np.float64]:
-    """Return mean mel power in at most `MOST_COLUMNS` columns: shape (columns, bands)."""
+def _power(waveform: NDArray[np.float32], settings: LogMel, most_columns: int) -> NDArray[np.float64]:
+    """Return mean mel power in at most so many columns: shape (columns, bands)."""
     padded = np.pad(waveform, (0, settings.window_length))
     frames = sliding_window_view(padded, settings.window_length)[:: settings.hop_length]
     spectrum = np.fft.rfft(frames * settings.window, settings.fft_size)
     power = np.square(np.abs(spectrum)) @ settings.mel
-    merged = -(-len(power) // MOST_COLUMNS)
+    merged = -(-len(power) // most_columns)
     starts = np.arange(0, len(power), merged)
     columns: NDArray[np.float64] = np.add.reduceat(power, starts, axis=0)
     return columns / np.diff(starts, append=len(power))[:, None]

@@ -29,8 +29,9 @@ from earmark.inference.tagger import Aggregate, Tagger, Threshold
 from earmark.model.backends import Backend, Outputs, load_backend
 from earmark.model.card import DecisionRule, ModelCard
 from earmark.model.hub import default_hub
+from earmark.model.inside import INSIDE
 
-DEFAULT_MODEL = "yamnet"
+DEFAULT_MODEL = INSIDE
 """The model that answers where none is named."""
 
 THREADS_VARIABLE = "EARMARK_THREADS"
@@ -55,9 +56,9 @@ class Classifier:
     Examples
     --------
     >>> import earmark
-    >>> classifier = earmark.Classifier.load("yamnet")  # doctest: +SKIP
+    >>> classifier = earmark.Classifier.load()  # doctest: +SKIP
     >>> classifier.classify("dog.wav").tags[0].label  # doctest: +SKIP
-    'Dog'
+    'dog'
     """
 
     def __init__(self, backend: Backend, *, threads: int | None = None) -> None:
@@ -73,7 +74,7 @@ class Classifier:
         Parameters
         ----------
         model : str or path
-            A name from `earmark models list`, or an ``.onnx`` or ``.tflite`` file.
+            A name from `earmark models list`, or an ``.onnx`` or ``.tflite`` file; by default the model inside.
         threads : int, optional
             See `Classifier`.
         device : {"cpu", "cuda"}

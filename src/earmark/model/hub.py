@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from earmark.errors import (
     ChecksumError,
     DownloadError,
-    ModelError,
     ModelFormatError,
     ModelNotFoundError,
     OptionError,
@@ -25,50 +24,17 @@ from earmark.model.backends import load_backend
 from earmark.model.cache import Cache, cache_folder, is_file, read_bytes
 from earmark.model.download import PATIENCE, Patience, Progress, download
 from earmark.model.importers import IMPORTERS, Importer
+from earmark.model.inside import INSIDE, inside_file
 from earmark.model.modelfile import read_card
 from earmark.model.registry import MODEL_SUFFIXES, REGISTRY_PATH, KnownModel, Precision, check_name, read_registry
+from earmark.model.status import ModelStatus, installed_status
 from earmark.model.verify import verify
 
-__all__ = ["Hub", "ModelStatus", "default_hub"]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelStatus:
-    """What this machine knows of a model.
-
-    Parameters
-    ----------
-    name : str
-        What `--model` takes.
-    installed : bool
-        Whether it is in the cache.
-    path : Path
-        Where it is, or would go.
-    size_bytes : int or None
-        Of the installed file.
-    version : str or None
-        From the card; None where not installed.
-    label_count : int or None
-        Classes it hears; None where not installed.
-    licence, description : str
-        For people.
-    problem : str
-        Why an installed file cannot be used; empty where it can.
-    """
-
-    name: str
-    installed: bool
-    path: Path
-    size_bytes: int | None = None
-    version: str | None = None
-    label_count: int | None = None
-    licence: str = "unknown"
-    description: str = ""
-    problem: str = ""
+__all__ = ["Hub", "default_hub"]
 
 
 class Hub:
-    """The models of one cache folder and one registry; several processes may share the folder.
+    """The model inside, and those of one cache folder and one registry; several processes may share the folder.
 
     Parameters
     ----------
@@ -80,6 +46,8 @@ class Hub:
         By the names that the registry uses; ``yamnet`` also tries every ``.tflite`` that the registry does not know.
     patience : Patience
         Time limits of downloads.
+    inside : Path, optional
+        The file of the model inside; `inside_file()` if None.
     """
 
     def __init__(
@@ -89,11 +57,13 @@ class Hub:
         registry: Path = REGISTRY_PATH,
         importers: Mapping[str, Importer] = IMPORTERS,
         patience: Patience = PATIENCE,
+        inside: Path | None = None,
     ) -> None:
         self.cache = Cache(cache_folder() if cache_dir is None else Path(cache_dir))
         self._registry = registry
         self._importers = importers
         self._patience = patience
+        self._inside = inside_file() if inside is None else inside
 
     @cached_property
     def known(self) -> Mapping[str, KnownModel]:
@@ -105,13 +75,13 @@ class Hub:
 
         What has a path separator, or ends in ``.onnx`` or ``.tflite``, is a path; anything else is a name. A known
         model that is not installed, but whose published file somebody put into the cache, is imported first (seconds).
-        An installed file is not hashed here: it was verified when it came.
+        An installed file is not hashed here: it was verified when it came. The model inside needs no cache.
 
         Raises
         ------
         ModelNotFoundError
-            If there is no such file, no model of that name (UnknownModelError), or a known one that is not on this
-            machine.
+            If there is no such file, no model of that name (UnknownModelError), a known one that is not on this
+            machine, or the model inside in a source checkout that does not have it yet.
         ModelFormatError
             If the path is not of a kind that earmark reads.
         ChecksumError
@@ -127,6 +97,8 @@ class Hub:
             )
         if _is_path(text):
             return _existing_file(Path(text))
+        if text == INSIDE:
+            return self._existing_inside()
         if self.cache.has_model(text):
             return self.cache.model_path(text)
         known = self._find_known(text)
@@ -144,7 +116,7 @@ class Hub:
         Parameters
         ----------
         name : str
-            A name of the registry.
+            A name of the registry. For the model inside there is nothing to do.
         progress : Progress, optional
             Called during the download with the bytes so far and in all.
         force : bool
@@ -159,6 +131,8 @@ class Hub:
         OutputError
             If the cache cannot be written.
         """
+        if name == INSIDE:
+            return self._existing_inside()
         if self.cache.has_model(name) and not force:
             return self.cache.model_path(name)
         known = self._find_known(name)
@@ -200,10 +174,12 @@ class Hub:
         ModelFormatError, CardError, VerificationError
             If it is no model, has no card, or does not give what its card says.
         OptionError
-            If the name cannot be used, or is taken by another model and `force` is not set, or for another precision.
+            If the name cannot be used, or is taken by another model and `force` is not set, or is that of the model
+            inside; or for another precision.
         """
         if precision not in get_args(Precision):
             raise OptionError(f"precision {precision!r} is not known; allowed: {', '.join(get_args(Precision))}")
+        _spare_inside(os.fspath(path))
         path = _existing_file(Path(path))
         data, given = read_bytes(path), None
         if path.suffix.lower() == ".tflite":
@@ -215,6 +191,7 @@ class Hub:
         else:
             name = check_name(name or read_card(path).name)
             given = path.stem
+        _spare_inside(name)
         if not force and self.cache.has_model(name) and read_bytes(self.cache.model_path(name)) != data:
             raise OptionError(
                 f"the name {name!r} is taken by another installed model; give another name, or replace it with --force"
@@ -223,22 +200,20 @@ class Hub:
         return self.status(name)
 
     def list_models(self) -> list[ModelStatus]:
-        """Return the known models in the registry's order, then the others that are installed, by name."""
-        others = [name for name in self.cache.model_names() if name not in self.known]
-        return [self.status(name) for name in (*self.known, *others)]
+        """Return the model inside, the known ones in the registry's order, then the others installed, by name."""
+        first = (INSIDE, *self.known)
+        others = [name for name in self.cache.model_names() if name not in first]
+        return [self.status(name) for name in (*first, *others)]
 
     def status(self, name: str) -> ModelStatus:
         """Return what this machine knows of a model; raise ModelNotFoundError for a name that is not known to it."""
+        if name == INSIDE:
+            return self._inside_status()
         path = self.cache.model_path(name)
         if not self.cache.has_model(name):
             known = self._find_known(name)
             return ModelStatus(name, False, path, licence=known.source.licence, description=known.description)
-        size_bytes = path.stat().st_size
-        try:
-            card = read_card(path)
-        except ModelError as error:
-            return ModelStatus(name, True, path, size_bytes, problem=str(error))
-        return ModelStatus(name, True, path, size_bytes, card.version, len(card.labels), card.licence, card.description)
+        return installed_status(name, path)
 
     def info(self, model: str | os.PathLike[str]) -> dict[str, Any]:
         """Return all that is known of a model as JSON-ready data: its card without the test vectors, its file and size.
@@ -251,7 +226,8 @@ class Hub:
         path = self.resolve(model)
         card = (read_card(path) if path.suffix == ".onnx" else load_backend(path).card).to_dict()
         del card["test_vectors"]
-        return {"installed": True, "path": str(path), "size_bytes": path.stat().st_size, **card}
+        place = {"inside": text == INSIDE, "path": str(path), "size_bytes": path.stat().st_size}
+        return {"installed": True, **place, **card}
 
     def remove(self, name: str) -> None:
         """Delete an installed model, and the published file it was made from unless another installed one shares it.
@@ -260,9 +236,12 @@ class Hub:
         ------
         ModelNotFoundError
             If no model of that name is installed. Files outside the cache are never touched.
+        OptionError
+            For the model inside.
         OutputError
             If the cache cannot be written.
         """
+        _spare_inside(name)
         if not self.cache.has_model(name):
             raise ModelNotFoundError(f"model {name!r} is not installed; `earmark models list` shows which are")
         with self.cache.writing():
@@ -273,13 +252,28 @@ class Hub:
             ):
                 self.cache.source_path(known.source).unlink(missing_ok=True)
 
+    def _existing_inside(self) -> Path:
+        """Return the file of the model inside; raise ModelNotFoundError where a checkout does not have it yet."""
+        if is_file(self._inside):
+            return self._inside
+        raise ModelNotFoundError(
+            f"{INSIDE!r}, the model inside earmark, is not at {self._inside}: in a source checkout, "
+            "`python -m everyday ship` makes it; or take another, as `--model yamnet` does"
+        )
+
+    def _inside_status(self) -> ModelStatus:
+        try:
+            return installed_status(INSIDE, self._existing_inside(), inside=True)
+        except ModelNotFoundError as error:
+            return ModelStatus(INSIDE, False, self._inside, problem=str(error), inside=True)
+
     def _find_known(self, name: str) -> KnownModel:
         """Return what the registry says of a name; raise UnknownModelError with what is nearest to it."""
         if name in self.known:
             return self.known[name]
         if beside := _with_suffix(Path(name)):
             raise UnknownModelError(f"no model called {name!r} is known, but there is a file {beside}: give it so")
-        names = sorted({*self.known, *self.cache.model_names()} - {name})
+        names = sorted({INSIDE, *self.known, *self.cache.model_names()} - {name})
         nearest = difflib.get_close_matches(name, names, cutoff=0.4) or names
         raise UnknownModelError(
             f"no model called {name!r} is known; nearest: {', '.join(nearest)}. A file needs its suffix: .onnx, .tflite"
@@ -330,6 +324,15 @@ class Hub:
 def default_hub() -> Hub:
     """Return the hub of the cache folder that the environment names now, and the registry that comes with earmark."""
     return Hub()
+
+
+def _spare_inside(name: str) -> None:
+    """Refuse to put another model in the place of the one inside, or to delete it."""
+    if name == INSIDE:
+        raise OptionError(
+            f"{INSIDE!r} is the model inside earmark: it is always there, and is neither imported nor removed; "
+            "give another name"
+        )
 
 
 def _is_path(text: str) -> bool:

@@ -48,6 +48,7 @@ def compact(
         high_hz=RATE_HZ / 2,
         mel_formula="slaney",
         area_normalised=True,
+        log_offset=1e-9,  # so that sound at -40 dB looks like itself, only darker
     )
     encoder = channels_last(nn.Sequential(*_layers(bands, widths, depths)))
     field = field_of(_steps(depths))

@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from earmark.audio.synthesis import Passage
     from earmark.evaluation.comparison import Comparison
     from earmark.inference.classifier import Classifier
-    from earmark.inference.novelty import NoveltyMode
     from earmark.inference.results import EventsResult, TimelineResult
 
 _SEED = 2026
 _BLOCK_SECONDS = 0.02
-_NOVELTY: "NoveltyMode" = "ignore"  # what is made from arithmetic is new to a model that learnt from recordings
 _TOLERANCE = 1e-3  # of scores: a model adds in another order when it gets more at a time
 
 
@@ -36,8 +34,7 @@ def demo(
 ) -> None:
     """Make a minute of sound, label it, and compare with what was made.
 
-    Everything happens on this machine. FOLDER/demo.html shows the answers on one axis of time, and plays them. A model
-    that refuses unknown sound is asked for its labels all the same (--novelty ignore), since the sounds are made.
+    Everything happens on this machine. FOLDER/demo.html shows the answers on one axis of time, and plays them.
     """
     from earmark.evaluation.comparison import compare
     from earmark.evaluation.player import write_player
@@ -49,11 +46,11 @@ def demo(
     path, waveform, truth = _write_scene(Path(folder))
     print(f"{path}: {len(truth)} sounds, made from arithmetic. What is heard in it:\n", flush=True)
     began = time.perf_counter()
-    tags = classifier.classify(str(path), top_k=8, novelty=_NOVELTY)
+    tags = classifier.classify(str(path), top_k=8)
     seconds = time.perf_counter() - began
     write_results([tags], "table", sys.stdout)
     print(f"\n{tags.seconds:.0f} s of sound took {seconds:.2f} s. What was made, and what is heard then:\n")
-    timeline, events = classifier.timeline(str(path)), classifier.events(str(path), novelty=_NOVELTY)
+    timeline, events = classifier.timeline(str(path)), classifier.events(str(path))
     compared = compare(truth, timeline, events.events)
     print("\n".join(_table(compared)))
     agrees, said = _stream_against_file(classifier, waveform, timeline, events)
@@ -111,7 +108,7 @@ def _stream_against_file(
 
     from earmark.inference.events import closed_events
 
-    stream = classifier.stream(_rate_hz(), novelty=_NOVELTY)
+    stream = classifier.stream(_rate_hz())
     step = round(_BLOCK_SECONDS * _rate_hz())
     updates = [stream.feed(waveform[start : start + step]) for start in range(0, len(waveform), step)]
     updates.append(stream.finish())
@@ -155,7 +152,7 @@ def _picture(classifier: "Classifier", path: Path) -> str:
     hush_matplotlib()
     picture = path.with_suffix(".png")
     try:
-        save_picture(overview(classifier, str(path), novelty=_NOVELTY), picture, Layout(top_k=18))
+        save_picture(overview(classifier, str(path)), picture, Layout(top_k=18))
     except MissingExtraError as error:
         return f"No picture for print: {error}"
     return f"A picture for print: {picture}"
@@ -164,8 +161,8 @@ def _picture(classifier: "Classifier", path: Path) -> str:
 def _next_steps(path: Path) -> str:
     commands = {
         "earmark classify YOUR_FILE": "what is heard in it",
-        f"earmark events {path} --novelty ignore": "what is heard when",
-        f"earmark listen {path} --novelty ignore --realtime": "the same as it happens",
+        f"earmark events {path}": "what is heard when",
+        f"earmark listen {path} --realtime": "the same as it happens",
         "earmark show YOUR_FILE -o picture.png": "a picture, with all labels",
     }
     width = max(map(len, commands)) + 2

@@ -23,6 +23,7 @@ from earmark.training.calibration import fit_calibration
 from earmark.training.calibrationgraph import add_calibration
 from earmark.training.novelty import Novelty, fit_novelty
 from earmark.training.noveltygraph import add_novelty
+from earmark.training.noveltyweights import Method
 from earmark.training.rules import fit_rule
 from earmark.training.scalings import Calibration
 from everyday.exam import Answers
@@ -36,7 +37,7 @@ NAME, VERSION, LICENCE = "everyday", "1", "Apache-2.0"
 KNOWN_QUANTILE = 0.98
 """Share of views of known classes that are not refused: who answers by default must rather answer than refuse."""
 
-METHOD = "mahalanobis"
+METHOD: Method = "mahalanobis"
 """Neighbours would take 1.5 MB of the file."""
 
 NOVELTY_VIEWS = 5_000

@@ -40,7 +40,7 @@ check: $(READY) ## Lint, format, types, command reference, docs
 bench: $(READY) ## Measure speed and accuracy beside the alternatives
 	$(BIN)/python -m benchmarks
 
-# FOLDS=1,2 does some folds; those that are done stay in build/benchmarks.
+# FOLDS=1,2 does some folds; those that are done stay in build/benchmarks, and FOLDS=kept shows them.
 bench-finetune: ## Measure fine-tuning on ESC-50: an hour
 bench-scratch: ## Measure networks from scratch on ESC-50: hours
 bench-instruments: ## Measure every recipe on ten instruments: an hour

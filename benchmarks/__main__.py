@@ -110,7 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=_WHICH)
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
     parser.add_argument("--quick", action="store_true", help="little data, few repeats: to see that it runs")
-    parser.add_argument("--folds", default="", metavar="1,2", help="which folds the long ones do; all by default")
+    parser.add_argument(
+        "--folds",
+        default="",
+        metavar="1,2",
+        help="which folds the long ones do; all by default; kept: none, show those that are done",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     parser.add_argument("--write-docs", type=Path, metavar="PAGE", help="put tables into the blocks of a page")
     return parser

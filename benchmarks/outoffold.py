@@ -25,6 +25,9 @@ from earmark.evaluation.outcome import Outcome, summarise
 from earmark.training.crossval import crossval
 from earmark.training.recipebook import make_recipe
 
+KEPT = ("kept",)
+"""As the folds to do: none; what is done already is shown."""
+
 INTERRUPTED = "stopped by Ctrl-C"
 CORES = 2
 
@@ -129,7 +132,7 @@ def out_of_fold(bench: Bench, name: str, manifest: Manifest, recipe: str, **sett
     Parameters
     ----------
     bench : Bench
-        Its `folds` are those to do, all by default, and its `scores` the folder where they are kept.
+        Its `folds` are those to do, all by default, none where they are `KEPT`; in its `scores` they stay.
     name : str
         Of the data set.
     manifest : Manifest
@@ -141,7 +144,7 @@ def out_of_fold(bench: Bench, name: str, manifest: Manifest, recipe: str, **sett
     folder = bench.scores / f"{name}-{recipe}-{_digest(manifest, recipe, settings)}"
     folder.mkdir(parents=True, exist_ok=True)
     paths = {fold: folder / f"fold-{fold}.npz" for fold in names}
-    for fold in bench.folds or names:
+    for fold in () if bench.folds == KEPT else bench.folds or names:
         if fold not in paths:
             raise ValueError(f"{name} has no fold {fold!r}; its folds are {', '.join(names)}")
         if not paths[fold].exists():

@@ -32,7 +32,7 @@ def demo(
     *,
     model: options.Model = options.DEFAULT_MODEL,
 ) -> None:
-    """Make a minute of sound, label it, and compare with what was made.
+    """Make a minute of sound, label it, compare the two.
 
     Everything happens on this machine. FOLDER/demo.html shows the answers on one axis of time, and plays them.
     """

@@ -11,10 +11,10 @@ from earmark.evaluation.outcome import Outcome
 from earmark.model.card import NONE_OF_THESE
 
 FIGURE_WORDS = {
-    "accuracy": ("Accuracy", "the highest score is on a label that the clip has"),
+    "accuracy": ("Accuracy", "the highest score is on a label that the clip has, refused or not"),
     "top_3_accuracy": ("Top-3 accuracy", "one of the three highest scores is"),
     "top_5_accuracy": ("Top-5 accuracy", "one of the five highest scores is"),
-    "balanced_accuracy": ("Balanced accuracy", "mean recall of the labels, so that rare ones count as much"),
+    "balanced_accuracy": ("Balanced accuracy", "mean recall of the labels; refused clips are not found"),
     "map_at_3": ("MAP@3", "1 for a right first answer, 1/2 for a right second one, 1/3 for a third"),
     "lwlrap": ("lwlrap", "how high the labels of a clip rank, each label counting the same"),
     "mean_average_precision": ("mAP", "area under the precision-recall curve, mean of the labels"),

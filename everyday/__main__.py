@@ -22,7 +22,7 @@ from everyday.fill import Heaps, fill, fold_of
 from everyday.pool import COMMON_FOLD, HELD_OUT_FOLD, Pool
 from everyday.ship import WEIGHTS, Unseen, joined, learn_novelty, ship
 from everyday.sound import Sound, read_sounds
-from everyday.sources import esc50
+from everyday.sources import SHARED, esc50
 from everyday.student import Lesson, frame_centres, new_student, teach
 from everyday.teacher import Teacher
 from everyday.writing import write_students
@@ -30,7 +30,6 @@ from everyday.writing import write_students
 SEED = 2026
 FOLDS = (1, 2, 3, 4, 5)
 BUILD = Path("build", "everyday")
-SHARED = Path("..", "shared")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """The exam: what a student says about clips that it has not seen, plain and as users hear them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +70,6 @@ def ask(model: Path, sounds: Sequence[Sound], condition: str = PLAIN, seed: int 
         frames=[frames[0] for _, frames, _ in answers],
         embeddings=[embeddings[0] for _, _, embeddings in answers],
     )
-
-
-def ask_in_all_conditions(model: Path, sounds: Sequence[Sound]) -> Mapping[str, Answers]:
-    """Ask about sounds as they are and in every condition."""
-    return {condition: ask(model, sounds, condition) for condition in (PLAIN, *CONDITIONS)}
 
 
 def _heard(sound: Sound, condition: str, seed: Sequence[int]) -> Waveform:

@@ -1,7 +1,6 @@
 """Makes the sound that the model inside is taught with, and lists it: ``python -m everyday.make --help``."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ import soundfile
 from everyday.music import Piece
 from everyday.noise import Noise, Silence
 from everyday.sound import RATE_HZ, Plan, Sound, Waveform, write_sounds
-from everyday.sources import shared_sounds
+from everyday.sources import SHARED, shared_sounds
 from everyday.speech import Utterance
 
 TABLE = "sounds.csv"
@@ -112,8 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("build/everyday/sounds"), help="folder for the sounds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="few sounds, to try it out")
-    shared = Path(os.environ.get("EARMARK_SHARED", "../shared"))
-    parser.add_argument("--shared", type=Path, default=shared, help="where ESC-50, speech and instruments are")
+    parser.add_argument("--shared", type=Path, default=SHARED, help="where ESC-50, speech and instruments are")
     return parser
 
 

@@ -5,7 +5,7 @@ what must be fitted to unseen sound.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -31,6 +31,7 @@ from everyday.labels import LABELS
 from everyday.pool import HELD_OUT_FOLD, Pool
 from everyday.sound import Sound
 from everyday.student import Lesson, new_student
+from everyday.views import SAMPLES
 
 WEIGHTS = Path("src", "earmark", "model", "weights", "everyday.onnx")
 NAME, VERSION, LICENCE = "everyday", "1", "Apache-2.0"
@@ -117,7 +118,8 @@ def ship(model: onnx.ModelProto, unseen: Unseen, novelty: Novelty, path: Path, l
     calibration = fit_calibration(answers.clip, answers.targets, task="single-label", background=True)
     labels = tuple(Label(label, label.replace("_", " ")) for label in LABELS)
     rule = fit_rule([calibration.apply(rows) for rows in answers.frames], answers.targets, labels)
-    geometry = new_student(lesson.seed).geometry
+    student = new_student(lesson.seed)
+    geometry = student.geometry
     card = ModelCard(
         name=NAME,
         version=VERSION,
@@ -125,10 +127,10 @@ def ship(model: onnx.ModelProto, unseen: Unseen, novelty: Novelty, path: Path, l
         sample_rate=geometry.sample_rate_hz,
         frame_length_seconds=geometry.frame_length_seconds,
         frame_hop_seconds=geometry.frame_hop_seconds,
-        segment_seconds=geometry.frame_length_seconds + 11 * geometry.frame_hop_seconds,
+        segment_seconds=geometry.padded_length(SAMPLES) / geometry.sample_rate_hz,
         task="single-label",
         calibrated=True,
-        embedding_size=new_student(lesson.seed).embedding_size,
+        embedding_size=student.embedding_size,
         licence=LICENCE,
         description=DESCRIPTION,
         source=f"earmark {installed('earmark')}, recipe everyday",
@@ -174,15 +176,7 @@ def learn_novelty(folder: Path, fold: int, pool: Pool, rng: np.random.Generator)
         others, targets, groups, indices_held_out=unheard, frozen=False, method=METHOD, quantile=KNOWN_QUANTILE
     )
     familiar = fit_novelty(own, targets, groups)
-    return Novelty(
-        axes=familiar.axes,
-        familiar=familiar.familiar,
-        weights=asked.weights,
-        bias=asked.bias,
-        threshold=asked.threshold,
-        method=asked.method,
-        roc_auc=asked.roc_auc,
-    )
+    return replace(asked, axes=familiar.axes, familiar=familiar.familiar)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Recordings of others that are taken, each with its licence: ESC-50, speech and instruments of ``../shared/data``."""
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,10 @@ _PUBLISHERS = {
     "speech-music-silence": ("T. Giannakopoulos, pyAudioAnalysis", "Apache-2.0"),
 }
 """Sources of ``data/speech`` that are taken: who published them, and the licence. The digits are CC BY-SA."""
+
+
+SHARED = Path(os.environ.get("EARMARK_SHARED", "../shared"))
+"""Where they are, unless told."""
 
 
 def shared_sounds(shared: Path) -> list[Sound]:

@@ -1,14 +1,13 @@
 """Speech made by espeak-ng: many voices in many languages, fast and slow, high and low."""
 
-import subprocess
 from dataclasses import dataclass
 
 import numpy as np
 
-from earmark.audio.decode import read_audio
+from earmark.audio.synthesis.speech import speak
 from everyday.labels import SPEECH
 from everyday.sentences import text
-from everyday.sound import RATE_HZ, Waveform
+from everyday.sound import Waveform
 from everyday.waves import cut, peak_at
 
 SECONDS = 5.0
@@ -96,8 +95,11 @@ class Utterance:
         OSError, subprocess.SubprocessError
             If espeak-ng is not installed, or does not know the voice.
         """
-        options = ["-v", self.voice, "-s", str(self.words_per_minute), "-p", str(self.pitch), "--stdout", "--"]
-        command = ["espeak-ng", *options, self.text]
-        done = subprocess.run(command, capture_output=True, check=True, timeout=_TIMEOUT_SECONDS)
-        spoken, _ = read_audio(done.stdout, RATE_HZ)
+        spoken = speak(
+            self.text,
+            voice=self.voice,
+            words_per_minute=self.words_per_minute,
+            pitch=self.pitch,
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
         return peak_at(_PEAK, cut(spoken, SECONDS, self.start))

@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from earmark.training.networks import build_network
-from earmark.training.networks.network import Network
+from earmark.training.networks.network import Geometry, Network
 from everyday.labels import LABELS, SILENCE
-from everyday.pool import Pool, in_batches
+from everyday.pool import LOGMEL_SHAPE, STEP, Pool, in_batches
 from everyday.teacher import DIMENSIONS, Teacher, Teaching
 from everyday.views import NONE, SAMPLES
+from everyday.waves import decibels
 
 Report = Callable[[str], None]
 
-_SILENT_PEAK = 10 ** (-62 / 20)
-_STEP_SECONDS = 0.025
+_SILENT_PEAK = decibels(-62)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,8 @@ def teach(pool: Pool, rows: NDArray[np.int64], teacher: Teacher, lesson: Lesson,
     mean = copy.deepcopy(network)
     began = time.perf_counter()
     for step, batch in enumerate(_batches(rows, lesson, steps, rng)):
-        loss = _loss(network, projection, _inputs(pool, batch, rng), _lesson_of(pool, batch, teacher), lesson)
+        wanted = _lesson_of(pool, batch, teacher, network.geometry)
+        loss = _loss(network, projection, _inputs(pool, batch, rng), wanted, lesson)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -113,23 +114,26 @@ def _batches(rows: NDArray[np.int64], lesson: Lesson, steps: int, rng: np.random
 def _inputs(pool: Pool, batch: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
     """Return log-mel spectrograms with a band and a stretch of time masked here and there."""
     logmel = pool.logmel[batch].astype(np.float32)
+    steps, bands = LOGMEL_SHAPE
     for picture in logmel:
         if rng.random() < 0.6:
-            first, size = rng.integers(64), rng.integers(1, 12)
+            first, size = rng.integers(bands), rng.integers(1, 12)
             picture[:, first : first + size] = picture.mean()
         if rng.random() < 0.6:
-            first, size = rng.integers(251), rng.integers(4, 40)
+            first, size = rng.integers(steps), rng.integers(4, 40)
             picture[first : first + size] = picture.min()
     return torch.from_numpy(logmel)
 
 
-def _lesson_of(pool: Pool, batch: NDArray[np.int64], teacher: Teacher) -> _Wanted:
-    teaching = teacher.teach(pool.embeddings[batch])
+def _lesson_of(pool: Pool, batch: NDArray[np.int64], teacher: Teacher, geometry: Geometry) -> _Wanted:
     silent = pool.peaks[batch].astype(np.float32) < _SILENT_PEAK
-    frames = teaching.frames.shape[1]
-    starts = np.round(np.arange(frames) * 0.32 / _STEP_SECONDS).astype(int)
-    covered = np.stack([silent[:, start : start + 60].all(axis=1) for start in starts], axis=1)
-    return _Wanted(torch.from_numpy(pool.targets[batch]), teaching, torch.from_numpy(covered))
+    starts = np.round(np.arange(geometry.frame_count(SAMPLES)) * geometry.frame_hop / STEP).astype(int)
+    covered = [silent[:, start : start + geometry.frame_length // STEP].all(axis=1) for start in starts]
+    return _Wanted(
+        target=torch.from_numpy(pool.targets[batch]),
+        teaching=teacher.teach(pool.embeddings[batch]),
+        silent=torch.from_numpy(np.stack(covered, axis=1)),
+    )
 
 
 def _loss(network: Network, projection: nn.Linear, inputs: Tensor, wanted: _Wanted, lesson: Lesson) -> Tensor:

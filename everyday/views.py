@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from everyday.channel import distort
+from everyday.channel import at_peak, distort
 from everyday.labels import LABELS
 from everyday.sound import Waveform
+from everyday.waves import decibels
 
 SAMPLES = 80_400
 """Twelve frames of the student: five seconds and what its last frame needs."""
@@ -22,6 +23,7 @@ NONE = len(LABELS)
 _CLEAN_SHARE = 0.45
 _BACKGROUND_SHARE = 0.2
 _DISTORTED_SHARE = 0.4
+_LEVEL_SHARE = 0.7
 _SPEEDS = (0.88, 1.14)
 _LEVELS_DB = (-46.0, 6.0)
 _MIX_DB = (-9.0, 9.0)
@@ -113,7 +115,7 @@ def _mix(waveform: Waveform, other: Waveform, ratio_db: float) -> tuple[Waveform
     loud, soft = _loudness(waveform), _loudness(other)
     if min(loud, soft) < _QUIETEST:  # one is silence: the other is all there is to hear
         return (waveform, 1.0) if loud >= soft else (other, 0.0)
-    ratio = 10 ** (ratio_db / 20)
+    ratio = decibels(ratio_db)
     mixed = waveform + other * (loud / soft / ratio)
     mixed = mixed / max(1.0, float(np.abs(mixed).max()))
     return mixed.astype(np.float32), ratio / (1 + ratio)
@@ -126,10 +128,8 @@ def _as_heard(waveform: Waveform, noises: Heap, rng: np.random.Generator) -> Wav
         waveform, _ = _mix(waveform, background, rng.uniform(*_SIGNAL_TO_BACKGROUND_DB))
     if rng.random() < _DISTORTED_SHARE:
         waveform = distort(waveform, rng)
-    if rng.random() < 0.7:
-        peak = max(float(np.abs(waveform).max()), _QUIETEST)
-        if peak > 1e-3:  # silence stays silent
-            waveform = waveform * (10 ** (rng.uniform(*_LEVELS_DB) / 20) / peak)
+    if rng.random() < _LEVEL_SHARE:
+        waveform = at_peak(waveform, rng.uniform(*_LEVELS_DB))
     return np.clip(waveform, -1.0, 1.0).astype(np.float32)
 
 

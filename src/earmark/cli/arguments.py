@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earmark.errors import OptionError, OutputError
 
-_MODELS, _LISTS = (".onnx", ".tflite"), (".csv", ".tsv")
+_LISTS = (".csv", ".tsv")
 
 
 def check_places(*, scores: str | None = None, report: str | None = None) -> None:
@@ -47,4 +47,6 @@ def _holds_clips(text: str) -> bool:
 
 
 def _is_model(text: str) -> bool:
-    return text.lower().endswith(_MODELS)
+    from earmark.model.registry import MODEL_SUFFIXES
+
+    return text.lower().endswith(MODEL_SUFFIXES)

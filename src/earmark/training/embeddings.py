@@ -1,6 +1,5 @@
 """Embeddings of labelled clips by a frozen backbone: side by side on all cores, once, and from the cache ever after."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data.manifest import Clip, Manifest
+from earmark.data.survey import content_digest
 from earmark.errors import AudioError, AudioNotFoundError
 from earmark.inference.classifier import Classifier, default_threads
 from earmark.inference.parallel import ordered_map
@@ -137,5 +137,4 @@ def _digest(path: Path) -> str:
 @lru_cache(maxsize=_DIGESTS)
 def _digest_of(path: Path, _size: int, _changed_ns: int) -> str:
     """Read a file once for all folds, as long as it looks the same."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return content_digest(path)

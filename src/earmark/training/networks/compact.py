@@ -4,15 +4,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from earmark.features.logmel import LogMel
 from earmark.training.networks.heads import HeadMaker
 from earmark.training.networks.layers import channels_last
 from earmark.training.networks.network import Network
-from earmark.training.networks.residual import BandNorm, field_of, frames_seen
-
-RATE_HZ = 16_000
-
-_STEM_SIZE, _STEM_STRIDE = 5, 2
+from earmark.training.networks.residual import field_of, stage_steps, stages, stem
+from earmark.training.networks.scratch import spectrogram
 
 
 def compact(
@@ -38,28 +34,22 @@ def compact(
     bands : int
         Of the spectrogram; a multiple of 2 for each stage.
     """
-    settings = LogMel(
-        sample_rate=RATE_HZ,
-        window_seconds=0.025,
-        hop_seconds=0.02,
-        fft_size=400,
-        bands=bands,
-        low_hz=50.0,
-        high_hz=RATE_HZ / 2,
-        mel_formula="slaney",
-        area_normalised=True,
-        log_offset=1e-9,  # so that sound at -40 dB looks like itself, only darker
-    )
-    encoder = channels_last(nn.Sequential(*_layers(bands, widths, depths)))
-    field = field_of(_steps(depths))
+    # The offset is small, so that sound at -40 dB looks like itself, only darker.
+    settings = spectrogram(bands, window_seconds=0.025, hop_seconds=0.02, log_offset=1e-9)
+    encoder = channels_last(nn.Sequential(*stages(bands, widths, depths, _stem, _Block), _MeanOverBands()))
+    field = field_of(stage_steps(depths))
     return Network(encoder, make_head(widths[-1]), field=field, windowed=False, front_end=settings)
+
+
+def _stem(channels: int) -> nn.Module:
+    return nn.Sequential(nn.Sequential(stem(channels), nn.BatchNorm2d(channels)), nn.ReLU())
 
 
 class _Normed(nn.Sequential):
     """A convolution without padding in time and its normalisation."""
 
-    def __init__(self, inputs: int, outputs: int, size: tuple[int, int], stride: int = 1) -> None:
-        convolution = nn.Conv2d(inputs, outputs, size, stride=stride, padding=(0, size[1] // 2), bias=False)
+    def __init__(self, inputs: int, outputs: int, size: tuple[int, int]) -> None:
+        convolution = nn.Conv2d(inputs, outputs, size, padding=(0, size[1] // 2), bias=False)
         super().__init__(convolution, nn.BatchNorm2d(outputs))
 
 
@@ -85,24 +75,3 @@ class _MeanOverBands(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.mean(dim=3).transpose(1, 2)
-
-
-def _layers(bands: int, widths: Sequence[int], depths: Sequence[int]) -> list[nn.Module]:
-    """Return the layers from features [B, frames, bands] to embeddings."""
-    stem = nn.Sequential(_Normed(1, widths[0], (_STEM_SIZE, _STEM_SIZE), _STEM_STRIDE), nn.ReLU())
-    layers: list[nn.Module] = [BandNorm(bands), stem]
-    inputs = widths[0]
-    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-        seen = frames_seen(stage, len(widths))
-        blocks = [_Block(inputs if block == 0 else width, width, seen) for block in range(depth)]
-        layers.append(nn.Sequential(*([nn.MaxPool2d(2)] if stage else []), *blocks))
-        inputs = width
-    return [*layers, _MeanOverBands()]
-
-
-def _steps(depths: Sequence[int]) -> list[tuple[int, int]]:
-    """Return size and stride in time of every layer."""
-    steps = [(_STEM_SIZE, _STEM_STRIDE)]
-    for stage, depth in enumerate(depths):
-        steps += [*([(2, 2)] if stage else []), *[(frames_seen(stage, len(depths)), 1)] * (2 * depth)]
-    return steps

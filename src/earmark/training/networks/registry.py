@@ -22,6 +22,9 @@ from earmark.training.networks.yamnet import yamnet
 
 Kind = Literal["cnn", "wave"]
 
+OURS = "earmark"
+"""The source of networks that are nobody else's."""
+
 
 @dataclass(frozen=True)
 class NetworkSpec:
@@ -46,6 +49,11 @@ class NetworkSpec:
     make: Callable[..., Network]
 
     @property
+    def is_ours(self) -> bool:
+        """Whether earmark's authors designed it."""
+        return self.source == OURS
+
+    @property
     def options(self) -> tuple[str, ...]:
         """Names of the network's own options."""
         parameters = inspect.signature(self.make).parameters.values()
@@ -53,9 +61,9 @@ class NetworkSpec:
 
 
 _SPECS = (
-    NetworkSpec("conv", "cnn", "Residual network on the log-mel spectrogram; ours, from scratch.", "earmark", conv),
-    NetworkSpec("compact", "cnn", "Small residual network on a coarse log-mel spectrogram; ours.", "earmark", compact),
-    NetworkSpec("wave", "wave", "Residual network on filters learned from the waveform; ours.", "earmark", wave),
+    NetworkSpec("conv", "cnn", "Residual network on the log-mel spectrogram; ours, from scratch.", OURS, conv),
+    NetworkSpec("compact", "cnn", "Small residual network on a coarse log-mel spectrogram; ours.", OURS, compact),
+    NetworkSpec("wave", "wave", "Residual network on filters learned from the waveform; ours.", OURS, wave),
     NetworkSpec("yamnet", "cnn", "YAMNet with its AudioSet weights as a warm start.", "tensorflow/models", yamnet),
     NetworkSpec(
         "cvxtz-1d", "wave", "Cascade of 1-D convolutions on 2 s of waveform.", "CVxTz/audio_classification", cvxtz_1d

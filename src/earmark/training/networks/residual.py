@@ -4,7 +4,7 @@ A convolution of 3 frames without padding gives 2 frames less than it takes. So 
 at both ends for each convolution that it passes. In frequency, pictures are padded as usual.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -95,27 +95,62 @@ def residual_layers(bands: int, widths: Sequence[int], depth: int) -> list[nn.Mo
     NetworkError
         If there are no stages, or more than the bands can be halved.
     """
-    if not widths or depth < 1 or bands % 2 ** len(widths):
+    return [*stages(bands, widths, depth, stem, Residual), _Readout(widths[-1])]
+
+
+def stages(
+    bands: int,
+    widths: Sequence[int],
+    depths: int | Sequence[int],
+    make_stem: Callable[[int], nn.Module],
+    make_block: Callable[[int, int, int], nn.Module],
+) -> list[nn.Module]:
+    """Return the layers from features [B, frames, bands] to maps [B, widths[-1], T, bands left].
+
+    Parameters
+    ----------
+    bands : int
+        Of the features; halved by the stem and between two stages.
+    widths : sequence of int
+        Channels of each stage.
+    depths : int or sequence of int
+        Blocks in each stage, or in all alike.
+    make_stem : callable
+        Makes the first layer for so many channels, of the size and stride of `stem`.
+    make_block : callable
+        Makes a block for channels that come in, channels that go out, and the frames that its two convolutions see.
+
+    Raises
+    ------
+    NetworkError
+        If there are no stages, more than the bands can be halved, or not as many depths as widths.
+    """
+    each = [depths] * len(widths) if isinstance(depths, int) else list(depths)
+    if not widths or len(each) != len(widths) or min(each) < 1 or bands % 2 ** len(widths):
         raise NetworkError(
-            f"{len(widths)} stages of {depth} blocks on {bands} bands: there must be at least one of each, "
+            f"{len(widths)} stages of {depths} blocks on {bands} bands: there must be at least one of each, "
             f"and bands are halved once a stage: give a multiple of {2 ** max(1, len(widths))}"
         )
-    stem = nn.Conv2d(1, widths[0], _STEM_SIZE, stride=_STEM_STRIDE, padding=(0, _STEM_SIZE // 2), bias=False)
-    layers: list[nn.Module] = [BandNorm(bands), stem]
+    layers: list[nn.Module] = [BandNorm(bands), make_stem(widths[0])]
     inputs = widths[0]
-    for stage, width in enumerate(widths):
+    for stage, (width, depth) in enumerate(zip(widths, each, strict=True)):
         seen = frames_seen(stage, len(widths))
-        blocks = [Residual(inputs if block == 0 else width, width, seen) for block in range(depth)]
+        blocks = [make_block(inputs if block == 0 else width, width, seen) for block in range(depth)]
         layers.append(nn.Sequential(*([nn.MaxPool2d(2)] if stage else []), *blocks))
         inputs = width
-    return [*layers, _Readout(inputs)]
+    return layers
 
 
-def residual_steps(stages: int, depth: int) -> list[tuple[int, int]]:
-    """Return size and stride in time of every layer that `residual_layers` makes."""
+def stem(channels: int) -> nn.Conv2d:
+    """Return the convolution that looks at the picture first, and halves it both ways."""
+    return nn.Conv2d(1, channels, _STEM_SIZE, stride=_STEM_STRIDE, padding=(0, _STEM_SIZE // 2), bias=False)
+
+
+def stage_steps(depths: Sequence[int]) -> list[tuple[int, int]]:
+    """Return size and stride in time of every layer that `stages` makes."""
     steps = [(_STEM_SIZE, _STEM_STRIDE)]
-    for stage in range(stages):
-        blocks = [(frames_seen(stage, stages), 1)] * (2 * depth)
+    for stage, depth in enumerate(depths):
+        blocks = [(frames_seen(stage, len(depths)), 1)] * (2 * depth)
         steps += [*([(2, 2)] if stage else []), *blocks]
     return steps
 

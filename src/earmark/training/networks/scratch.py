@@ -1,6 +1,7 @@
 """earmark's own networks from scratch: one residual network on pictures of sound, computed or learned."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from earmark.features.logmel import LogMel
 from earmark.training.networks.heads import HeadMaker
 from earmark.training.networks.layers import channels_last
 from earmark.training.networks.network import Network
-from earmark.training.networks.residual import field_of, residual_layers, residual_steps
+from earmark.training.networks.residual import field_of, residual_layers, stage_steps
 
 RATE_HZ = 16_000
 
@@ -32,20 +33,36 @@ def conv(
     bands : int
         Of the spectrogram.
     """
-    settings = LogMel(
+    settings = spectrogram(bands, window_seconds=0.032, hop_seconds=0.016)
+    encoder = channels_last(nn.Sequential(*residual_layers(bands, widths, depth)))
+    field = field_of(stage_steps([depth] * len(widths)))
+    return Network(encoder, make_head(widths[-1]), field=field, windowed=False, front_end=settings)
+
+
+def spectrogram(bands: int, *, window_seconds: float, hop_seconds: float, **more: Any) -> LogMel:
+    """Return the log-mel spectrogram of our networks: Slaney's bands from 50 Hz to half the rate.
+
+    Parameters
+    ----------
+    bands : int
+        How many.
+    window_seconds, hop_seconds : float
+        Whole numbers of samples; the Fourier transform is as long as the window.
+    **more
+        Other settings of `LogMel`.
+    """
+    return LogMel(
         sample_rate=RATE_HZ,
-        window_seconds=0.032,
-        hop_seconds=0.016,
-        fft_size=512,
+        window_seconds=window_seconds,
+        hop_seconds=hop_seconds,
+        fft_size=round(window_seconds * RATE_HZ),
         bands=bands,
         low_hz=50.0,
         high_hz=RATE_HZ / 2,
         mel_formula="slaney",
         area_normalised=True,
+        **more,
     )
-    encoder = channels_last(nn.Sequential(*residual_layers(bands, widths, depth)))
-    field = field_of(residual_steps(len(widths), depth))
-    return Network(encoder, make_head(widths[-1]), field=field, windowed=False, front_end=settings)
 
 
 def wave(
@@ -67,7 +84,7 @@ def wave(
         Channels that stand for bands.
     """
     encoder = channels_last(nn.Sequential(_Filters(filters), *residual_layers(filters, widths, depth)))
-    field = field_of([*_FILTER_STEPS, *residual_steps(len(widths), depth)])
+    field = field_of([*_FILTER_STEPS, *stage_steps([depth] * len(widths))])
     return Network(encoder, make_head(widths[-1]), field=field, windowed=False, front_end=RATE_HZ)
 
 

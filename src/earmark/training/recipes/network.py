@@ -20,15 +20,13 @@ from earmark.training.fit import Fitted, fit_network
 from earmark.training.fitsettings import FitSettings
 from earmark.training.masking import mask
 from earmark.training.module import Lessons, Material
-from earmark.training.networks import Network, build_network
+from earmark.training.networks import Network, build_network, find_network
 from earmark.training.pace import Pace
 from earmark.training.recipes.lesson import Embeddings, Lesson, LossSettings, even_size, heard, settings_facts
 from earmark.training.run import Run
 from earmark.training.scores import score_for
 from earmark.training.torchgraph import export_tail, export_trunk
 from earmark.training.wholeclips import WholeClips, embed_whole
-
-OWN_NETWORKS = ("conv", "wave")
 
 LONGEST_CROP_SECONDS = 5.0
 """Where a recipe names no length, clips are cut to that of the longest, this at most."""
@@ -110,7 +108,7 @@ class NetworkRecipe(LossSettings, FitSettings):
             classes=lesson.classes,
             task=lesson.task,
             seed=run.seed,
-            head=self.head or ("mean+max" if self.network in OWN_NETWORKS else "mean"),
+            head=self.head or ("mean+max" if find_network(self.network).is_ours else "mean"),
             head_options=self.head_options,
             **self.options,
         )

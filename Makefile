@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EVERYDAY := $(BIN)/python -m everyday
 PYTEST_WORKERS ?= 2
-VIEWS ?= 120000
+VIEWS ?= 180000
 export NO_MKDOCS_2_WARNING := 1
 
 # The first Python that runs and is new enough; PYTHON=... chooses another one.
@@ -51,6 +51,7 @@ everyday: $(READY) ## Make the model inside anew, and measure it: a night
 	$(EVERYDAY).make
 	$(EVERYDAY) pool --views 44000
 	for fold in 1 2 3 4 5; do $(EVERYDAY) fold $$fold --views $(VIEWS) || exit 1; done
+	$(EVERYDAY) strangers --views $(VIEWS)
 	$(EVERYDAY) all --views $(VIEWS)
 	$(EVERYDAY) ship --views $(VIEWS)
 	$(EVERYDAY).credits

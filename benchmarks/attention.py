@@ -1,12 +1,12 @@
 """Onsets from clip labels: soundscapes of known times, attention heads beside the frames of the recipe `head`.
 
-Everyone is trained on folds 3 to 5 of ESC-50 with the labels of whole clips, and on the same frozen embeddings. Scenes
-(`soundscapes.py`) are made of clips that nobody was trained on: those of fold 2 choose the one threshold above which a
-frame is an event, for each system the one of best F1 and on the same grid; those of fold 1 are what is measured. An
-event counts as found if an event of its class begins and ends within a second of it; F1 is over all events. PSDS is the
-polyphonic sound detection score over all thresholds: scenario 1 of DCASE 2021 asks for the right place, scenario 2 for
-the right class; the spread over classes is not taken off, because with fifty classes of few events it would leave
-nothing.
+Everyone is trained on folds 3 to 5 of ESC-50 with the labels of whole clips, and on the same frozen embeddings.
+Scenes (`everyday/scenes.py`) are made of clips that nobody was trained on: those of fold 2 choose the one threshold
+above which a frame is an event, for each system the one of best F1 and on the same grid; those of fold 1 are what is
+measured. An event counts as found if an event of its class begins and ends within a second of it; F1 is over all
+events. PSDS is the polyphonic sound detection score over all thresholds: scenario 1 of DCASE 2021 asks for the right
+place, scenario 2 for the right class; the spread over classes is not taken off, because with fifty classes of few
+events it would leave nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.bench import Bench
 from benchmarks.manifests import esc50, of_folds
 from benchmarks.row import Goal, Quantity, Row
-from benchmarks.soundscapes import RATE_HZ, Scene, make_scenes
+from earmark.audio.decode import read_audio
 from earmark.data.manifest import Manifest
 from earmark.evaluation.eventmetrics import PSDS1, PSDS2, Collar, EventMetrics, match_events, psds
 from earmark.inference.classifier import Classifier
@@ -28,6 +28,8 @@ from earmark.inference.results import TimelineResult
 from earmark.model.card import DecisionRule
 from earmark.training.recipes.attention import AttentionRecipe
 from earmark.training.train import train
+from everyday.scenes import Scene, make_scenes
+from everyday.sound import RATE_HZ, Waveform
 
 TRAINED_ON, TUNED_ON, TESTED_ON = ("3", "4", "5"), ("2",), ("1",)
 TUNING_SCENES, TEST_SCENES = 150, 300
@@ -74,8 +76,8 @@ def measure(bench: Bench) -> Iterator[Row]:
     """Yield each head's figures beside those of the recipe `head`; only the recipe's default has a goal."""
     manifest = esc50(bench)
     rng = np.random.default_rng(SEED)
-    tuning = make_scenes(of_folds(manifest, TUNED_ON).clips, bench.pick(TUNING_SCENES, 3), rng)
-    scenes = make_scenes(of_folds(manifest, TESTED_ON).clips, bench.pick(TEST_SCENES, 3), rng)
+    tuning = make_scenes(labelled(of_folds(manifest, TUNED_ON)), bench.pick(TUNING_SCENES, 3), rng)
+    scenes = make_scenes(labelled(of_folds(manifest, TESTED_ON)), bench.pick(TEST_SCENES, 3), rng)
     ask = partial(hear, tuning=tuning, scenes=scenes)
     plain = ask(taught(bench, manifest, "head"))
     events = sum(len(scene.events) for scene in scenes)
@@ -92,6 +94,11 @@ def measure(bench: Bench) -> Iterator[Row]:
                 goal=Goal(1.0, "ratio") if head == AttentionRecipe().head else None,
                 note=f"{events} events; {ours}; {peer}" if name == "event F1" else "",
             )
+
+
+def labelled(manifest: Manifest) -> Iterator[tuple[str, Waveform]]:
+    """Yield the label and the samples of each clip."""
+    return ((clip.labels[0], read_audio(clip.path, RATE_HZ)[0]) for clip in manifest.clips)
 
 
 def taught(bench: Bench, manifest: Manifest, recipe: str, **settings: object) -> Classifier:

@@ -4,9 +4,9 @@ Each command runs once unmeasured, then seven times in turn; medians count. The 
 file beside it, and the peer scores five windows end to end, where earmark scores ten that overlap.
 """
 
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -15,7 +15,7 @@ import soundfile
 from benchmarks.bench import MODELS, Bench
 from benchmarks.corpus import RATE_HZ
 from benchmarks.row import Goal, Quantity, Row
-from benchmarks.timing import alternate, earmark_command
+from benchmarks.timing import alternate, earmark_command, run
 
 ROUNDS = 7
 LONGEST_SECONDS = 0.7
@@ -62,18 +62,9 @@ def commands(bench: Bench, clip: Path) -> dict[str, Callable[[], str]]:
     """Return what runs the commands, by model, and the peer's."""
     peer = [sys.executable, "-c", PEER, str(clip), str(bench.published_weights("yamnet-int8"))]
     ours = {model: [earmark_command(), "classify", str(clip), "--model", model] for model in MODELS}
-    return {name: _runner(command) for name, command in (ours | {"peer": peer}).items()}
+    return {name: partial(run, command) for name, command in (ours | {"peer": peer}).items()}
 
 
 def import_seconds() -> float:
     """Return how long `import earmark` takes in a fresh interpreter that is up already."""
-    return float(_run([sys.executable, "-c", IMPORT]))
-
-
-def _runner(command: Sequence[str]) -> Callable[[], str]:
-    return lambda: _run(command)
-
-
-def _run(command: Sequence[str]) -> str:
-    done = subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    return done.stdout
+    return float(run([sys.executable, "-c", IMPORT]))

@@ -97,6 +97,12 @@ def meter(command: Sequence[str]) -> Usage:
     return Usage(**json.loads(done.stderr.splitlines()[-1]), output=done.stdout)
 
 
+def run(command: Sequence[str]) -> str:
+    """Run a command that nobody types into, and return what it prints."""
+    done = subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return done.stdout
+
+
 def earmark_command() -> str:
     """Return the path of the `earmark` command that belongs to this Python."""
     suffix = ".exe" if os.name == "nt" else ""

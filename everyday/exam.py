@@ -1,6 +1,6 @@
 """The exam: what a student says about clips that it has not seen, plain and as users hear them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,17 +59,21 @@ def ask(model: Path, sounds: Sequence[Sound], condition: str = PLAIN, seed: int 
     seed : int
         Draws rooms and streets; each sound's are its own.
     """
-    session = open_session(model)
-    answers = [
-        session.run(["clip", "frames", "embeddings"], {"waveform": _heard(sound, condition, [seed, number])[None]})
-        for number, sound in enumerate(sounds)
-    ]
+    answers = list(hear(model, (_heard(sound, condition, [seed, number]) for number, sound in enumerate(sounds))))
     return Answers(
         columns=np.array([LABELS.index(sound.label) if sound.label else -1 for sound in sounds], np.int64),
-        clip=np.concatenate([clip for clip, _, _ in answers]),
-        frames=[frames[0] for _, frames, _ in answers],
-        embeddings=[embeddings[0] for _, _, embeddings in answers],
+        clip=np.stack([clip for clip, _, _ in answers]),
+        frames=[frames for _, frames, _ in answers],
+        embeddings=[embeddings for _, _, embeddings in answers],
     )
+
+
+def hear(model: Path, waveforms: Iterable[Waveform]) -> Iterator[tuple[Scores, Scores, Scores]]:
+    """Yield clip, frames and embeddings of each waveform."""
+    session = open_session(model)
+    for waveform in waveforms:
+        clip, frames, embeddings = session.run(["clip", "frames", "embeddings"], {"waveform": waveform[None]})
+        yield clip[0], frames[0], embeddings[0]
 
 
 def _heard(sound: Sound, condition: str, seed: Sequence[int]) -> Waveform:

@@ -94,9 +94,10 @@ class Pool:
         self.peaks[rows] = np.abs(waveforms).reshape(len(views), -1, STEP).max(axis=2)
         self.folds[rows], self.plain[rows] = fold, plain
 
-    def rows(self, folds: Iterable[int]) -> NDArray[np.int64]:
-        """Return the rows of some folds."""
-        return np.flatnonzero(np.isin(self.folds, list(folds)))
+    def rows(self, folds: Iterable[int] | None = None, without: Sequence[int] = ()) -> NDArray[np.int64]:
+        """Return the rows of some folds, or of all; not those with anything of some classes."""
+        chosen = np.ones(len(self), np.bool_) if folds is None else np.isin(self.folds, list(folds))
+        return np.flatnonzero(chosen & (self.targets[:, list(without)].sum(axis=1) == 0))
 
 
 def in_batches(rows: NDArray[np.int64], size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

@@ -9,41 +9,32 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import onnx
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from earmark.evaluation.outcome import Outcome, summarise
-from earmark.model.card import Label, ModelCard
+from earmark.inference.timeline import frame_edges
+from earmark.model.card import DecisionRule, Label, ModelCard
 from earmark.model.modelfile import save
 from earmark.training.calibration import fit_calibration
 from earmark.training.calibrationgraph import add_calibration
-from earmark.training.novelty import Novelty, fit_novelty
+from earmark.training.novelty import Novelty
 from earmark.training.noveltygraph import add_novelty
-from earmark.training.noveltyweights import Method
 from earmark.training.rules import fit_rule
 from earmark.training.scalings import Calibration
-from everyday.exam import Answers
+from everyday.exam import Answers, Scores, hear
 from everyday.labels import LABELS
-from everyday.pool import HELD_OUT_FOLD, Pool
+from everyday.scenes import Scene, make_scenes
 from everyday.sound import Sound
 from everyday.student import Lesson, new_student
 from everyday.views import SAMPLES
 
 WEIGHTS = Path("src", "earmark", "model", "weights", "everyday.onnx")
 NAME, VERSION, LICENCE = "everyday", "1", "Apache-2.0"
-KNOWN_QUANTILE = 0.98
-"""Share of views of known classes that are not refused: who answers by default must rather answer than refuse."""
-
-METHOD: Method = "mahalanobis"
-"""Neighbours would take 1.5 MB of the file."""
-
-NOVELTY_VIEWS = 5_000
-CLEAR_SHARE = 0.75
-"""Of a class in a view that counts as one of it."""
+MOST_OF_A_CLASS = 8
+"""Sounds of a class in the soundscapes of a fold."""
 
 DESCRIPTION = "53 everyday sounds: those of ESC-50, speech, music and silence. Small and fast; works without a network."
 
@@ -65,6 +56,21 @@ class Unseen:
     answers: Answers
     folds: tuple[str, ...]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return what the students of several folds said, one after another."""
+        answers = [part.answers for part in parts]
+        return cls(
+            sounds=[sound for part in parts for sound in part.sounds],
+            answers=Answers(
+                columns=np.concatenate([each.columns for each in answers]),
+                clip=np.concatenate([each.clip for each in answers]),
+                frames=[rows for each in answers for rows in each.frames],
+                embeddings=[rows for each in answers for rows in each.embeddings],
+            ),
+            folds=tuple(fold for part in parts for fold in part.folds),
+        )
+
     def outcome(self, calibration: Calibration) -> Outcome:
         """Measure the calibrated scores."""
         return summarise(
@@ -83,22 +89,57 @@ class Unseen:
         )
 
 
-def joined(parts: Sequence[Unseen]) -> Unseen:
-    """Return what the students of several folds said, one after another."""
-    answers = [part.answers for part in parts]
-    return Unseen(
-        sounds=[sound for part in parts for sound in part.sounds],
-        answers=Answers(
-            columns=np.concatenate([each.columns for each in answers]),
-            clip=np.concatenate([each.clip for each in answers]),
-            frames=[rows for each in answers for rows in each.frames],
-            embeddings=[rows for each in answers for rows in each.embeddings],
-        ),
-        folds=tuple(fold for part in parts for fold in part.folds),
-    )
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """What students made of soundscapes of sounds that they had not heard.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+    frames : sequence of ndarray of float32, shape (frames, classes)
+        For each scene.
+    """
+
+    scenes: Sequence[Scene]
+    frames: Sequence[Scores]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return those of several folds, one after another."""
+        return cls([scene for part in parts for scene in part.scenes], [rows for part in parts for rows in part.frames])
+
+    def fit_rule(self, calibration: Calibration, card: ModelCard) -> DecisionRule:
+        """Fit thresholds and times to calibrated scores."""
+        frames = [calibration.apply(rows) for rows in self.frames]
+        return fit_rule(
+            frames,
+            np.zeros((len(frames), len(card.labels)), np.float32),
+            card.labels,
+            edges=[frame_edges(card, 0, len(rows)) for rows in frames],
+            events=[scene.events for scene in self.scenes],
+            frame_hop_seconds=card.frame_hop_seconds,
+        ).rule
 
 
-def ship(model: onnx.ModelProto, unseen: Unseen, novelty: Novelty, path: Path, lesson: Lesson) -> Path:
+def hear_scenes(model: Path, sounds: Sequence[Sound], count: int, rng: np.random.Generator) -> Scenes:
+    """Make soundscapes of sounds, no more of one class than of another, and ask a student about them."""
+    chosen = _of_each_class(sounds, rng)
+    scenes = make_scenes(((sound.label, sound.waveform()) for sound in chosen), count, rng)
+    return Scenes(scenes, [frames for _, frames, _ in hear(model, (scene.waveform for scene in scenes))])
+
+
+def _of_each_class(sounds: Sequence[Sound], rng: np.random.Generator) -> list[Sound]:
+    kept: dict[str, list[Sound]] = {}
+    for index in rng.permutation(len(sounds)):
+        sound = sounds[index]
+        if sound.label and len(kept.setdefault(sound.label, [])) < MOST_OF_A_CLASS:
+            kept[sound.label].append(sound)
+    return [sound for label in sorted(kept) for sound in kept[label]]
+
+
+def ship(
+    model: onnx.ModelProto, unseen: Unseen, scenes: Scenes, novelty: Novelty, *, path: Path, lesson: Lesson
+) -> Path:
     """Calibrate the student that is shipped, write its card, and save it.
 
     Parameters
@@ -107,6 +148,8 @@ def ship(model: onnx.ModelProto, unseen: Unseen, novelty: Novelty, path: Path, l
         Taught with everything.
     unseen : Unseen
         From the students of the folds.
+    scenes : Scenes
+        From the same.
     novelty : Novelty
         From `learn_novelty`.
     path : Path
@@ -117,7 +160,6 @@ def ship(model: onnx.ModelProto, unseen: Unseen, novelty: Novelty, path: Path, l
     answers = unseen.answers
     calibration = fit_calibration(answers.clip, answers.targets, task="single-label", background=True)
     labels = tuple(Label(label, label.replace("_", " ")) for label in LABELS)
-    rule = fit_rule([calibration.apply(rows) for rows in answers.frames], answers.targets, labels)
     student = new_student(lesson.seed)
     geometry = student.geometry
     card = ModelCard(
@@ -135,7 +177,6 @@ def ship(model: onnx.ModelProto, unseen: Unseen, novelty: Novelty, path: Path, l
         description=DESCRIPTION,
         source=f"earmark {installed('earmark')}, recipe everyday",
         training_data="Clips of CC0, CC-BY, Apache-2.0 and MIT licence alone; see everyday-credits.csv",
-        decision=rule.rule,
         background=True,
         metrics={"unseen_folds": unseen.outcome(calibration).to_dict(classes=False)},
         novelty_threshold=novelty.threshold,
@@ -147,46 +188,5 @@ def ship(model: onnx.ModelProto, unseen: Unseen, novelty: Novelty, path: Path, l
             "date": datetime.now(UTC).date().isoformat(),
         },
     )
+    card = replace(card, decision=scenes.fit_rule(calibration, card))
     return save(add_novelty(add_calibration(model, calibration), novelty), card, path)
-
-
-def learn_novelty(folder: Path, fold: int, pool: Pool, rng: np.random.Generator) -> Novelty:
-    """Learn what is familiar to the student that is shipped, and how far from it the unfamiliar begins.
-
-    Familiar are views, not clips as they are: a telephone makes no sound new. How far is learned from the student of
-    one fold, who has not heard all of them.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the students are.
-    fold : int
-    pool : Pool
-        Those of its views count in which one class is nearly all there is to hear.
-    rng : numpy.random.Generator
-        Draws them.
-    """
-    clear = np.flatnonzero(pool.targets.max(axis=1) >= CLEAR_SHARE)
-    rows = np.sort(rng.choice(clear, min(NOVELTY_VIEWS, len(clear)), replace=False))
-    targets = np.asarray(pool.targets[rows] >= CLEAR_SHARE, np.float32)[:, :-1]
-    groups = [str(row) for row in rows]
-    own, others = (_embedded(folder / f"{name}.pt", pool, rows) for name in ("all", f"fold-{fold}"))
-    unheard = np.flatnonzero(np.isin(pool.folds[rows], [fold, HELD_OUT_FOLD]))
-    asked = fit_novelty(
-        others, targets, groups, indices_held_out=unheard, frozen=False, method=METHOD, quantile=KNOWN_QUANTILE
-    )
-    familiar = fit_novelty(own, targets, groups)
-    return replace(asked, axes=familiar.axes, familiar=familiar.familiar)
-
-
-@torch.no_grad()
-def _embedded(weights: Path, pool: Pool, rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-    """Return what a student makes of views, each of shape (frames, size)."""
-    student = new_student(0).eval()
-    student.load_state_dict(torch.load(weights, weights_only=True))
-    parts = np.array_split(rows, 1 + len(rows) // 64)
-    return [clip for part in parts for clip in student.embed(_pictures(pool, part)).numpy()]
-
-
-def _pictures(pool: Pool, rows: NDArray[np.int64]) -> Tensor:
-    return torch.from_numpy(pool.logmel[rows].astype(np.float32))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from earmark.training.networks import build_network
+from earmark.training.networks.heads import MeanMaxHead
 from earmark.training.networks.network import Geometry, Network
 from everyday.labels import LABELS, SILENCE
 from everyday.pool import LOGMEL_SHAPE, STEP, Pool, in_batches
@@ -23,6 +24,7 @@ from everyday.waves import decibels
 Report = Callable[[str], None]
 
 _SILENT_PEAK = decibels(-62)
+_LEVELLED = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,19 @@ def teach(pool: Pool, rows: NDArray[np.int64], teacher: Teacher, lesson: Lesson,
             left = (time.perf_counter() - began) * (steps - step - 1) / (step + 1) / 60
             report(f"step {step + 1:,} of {steps:,}: loss {loss.item():.3f}, about {left:.0f} min left")
     return mean.eval()
+
+
+@torch.no_grad()
+def level_classes(student: Network, pool: Pool, rows: NDArray[np.int64]) -> None:
+    """Take back half of what the student learned of how common each class is: a seventh of the pool is speech.
+
+    The odds of a class whose share of the views is k times another's are divided by the root of k. All of it (Menon et
+    al., "Long-tail learning via logit adjustment", ICLR 2021) would be for a world in which people talk as often as
+    they saw wood.
+    """
+    assert isinstance(student.head, MeanMaxHead), "the bias of another head is elsewhere"
+    shares = torch.from_numpy(pool.targets[rows].mean(axis=0))
+    student.head.classifier.bias.sub_(_LEVELLED * torch.where(shares > 0, shares, 1.0).log())
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from everyday.exam import ask
 from everyday.labels import LABELS, SILENCE
 from everyday.pool import Pool
 from everyday.sound import Sound
-from everyday.student import Lesson, frame_centres, new_student, teach
+from everyday.student import Lesson, frame_centres, level_classes, new_student, teach
 from everyday.teacher import Teacher
 from everyday.views import NONE, SAMPLES, View
 from everyday.writing import write_students
@@ -58,6 +58,17 @@ def test_the_student_learns(pool, student):
     with torch.no_grad():
         logits = student.predict(student.embed(torch.from_numpy(pool.logmel[:9].astype(np.float32)))).clip
     assert logits.argmax(dim=1).tolist() == [0, 1, 2] * 3
+
+
+def test_classes_are_levelled(pool):
+    """Of two classes the one with four times the views loses half of that; one without views is left alone."""
+    student = new_student(0)
+    before = student.head.classifier.bias.detach().clone()
+    rows = np.concatenate([np.arange(0, VIEWS, KINDS)[:16], np.arange(1, VIEWS, KINDS)[:4]])
+    level_classes(student, pool, rows)
+    change = (student.head.classifier.bias.detach() - before).numpy()
+    assert change[1] - change[0] == pytest.approx(np.log(2), rel=1e-5)
+    assert change[2] == 0
 
 
 def test_the_files_say_what_the_student_says(tmp_path, pool, student):

@@ -135,6 +135,20 @@ def test_rules_from_strong_labels_find_the_events(rng: np.random.Generator, clic
     assert (touched > 0) == (clicks or holes), "what is not needed stays at 0"
 
 
+def test_few_events_do_not_set_a_threshold_of_their_own(rng: np.random.Generator) -> None:
+    """The scores of one class are four times lower; its few events draw its threshold a part of the way."""
+    frames, edges, events = soundscapes(rng, clicks=False, holes=False)
+    for scores in frames:
+        scores[:, 0] /= 4
+    once, often = (
+        fit_rule(frames * times, np.zeros((12 * times, 3)), LABELS, edges=edges * times, events=events * times).rule
+        for times in (1, 40)
+    )
+    own = [rule.of(LABELS[0].id).on for rule in (once, often)]
+    assert once.on == often.on
+    assert own[1] < own[0] < once.on
+
+
 def test_clips_without_strong_labels_are_left_out(rng: np.random.Generator) -> None:
     frames, edges, events = soundscapes(rng, clicks=True, holes=False)
     targets = np.eye(3, dtype=np.float32)[np.arange(12) % 3]

@@ -1,6 +1,7 @@
 """Novelty as nodes at the end of a graph."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import onnx
@@ -85,8 +86,6 @@ class _Features:
         self._nodes, self._familiar = nodes, familiar
         self._white = nodes.times(nodes("Sub", rows, nodes.constant(familiar.centre, np.float32)), familiar.whitening)
         self._length = nodes.squared_length(self._white)
-        guarded = nodes("Add", self._length, nodes.constant(TINY, np.float32))
-        self._direction = nodes("Div", self._white, nodes("Sqrt", guarded))
         self._per_dimension = nodes.constant(1 / familiar.classes.shape[1], np.float32)
         self.each: tuple[Callable[[], str], ...] = (self._class, self._overall, self._class_similarity, self._neighbour)
 
@@ -100,6 +99,11 @@ class _Features:
     def _overall(self) -> str:
         nodes = self._nodes
         return nodes("Mul", nodes.squared_length(nodes.times(self._white, self._familiar.whole)), self._per_dimension)
+
+    @cached_property
+    def _direction(self) -> str:
+        guarded = self._nodes("Add", self._length, self._nodes.constant(TINY, np.float32))
+        return self._nodes("Div", self._white, self._nodes("Sqrt", guarded))
 
     def _class_similarity(self) -> str:
         similar = self._nodes.times(self._direction, unit(self._familiar.classes).T)

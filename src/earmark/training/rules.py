@@ -1,5 +1,6 @@
 """Fitting the decision rule: thresholds from any labels; smoothing, durations and gaps where strong labels exist."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from earmark.evaluation.eventmetrics import Collar, match_events
 from earmark.inference.events import find_events
 from earmark.model.card import ClassRule, DecisionRule, Label
 from earmark.training.thresholds import Thresholds, Wanted, fit_thresholds
+
+EVENTS_FOR_HALF = 30
+"""With so many strong labels a class's threshold is half its own, half that of all: frames of one event are alike."""
 
 OFF_SHARE = 0.5
 """Off is this share of on where no strong labels say better."""
@@ -63,7 +67,8 @@ def fit_rule(
     Notes
     -----
     Without strong labels a class's threshold divides clips by their highest frame: an event anywhere in a clip without
-    the label is a false alarm. With them it divides frames by what covers their middle; and smoothing, the off
+    the label is a false alarm. With them it divides frames by what covers their middle, and a class with few events
+    keeps close to the threshold of all classes together; and smoothing, the off
     threshold, shortest duration and widest gap are those of best event F1 on a small grid, one after the other. Without
     any clip the rule is the usual one.
     """
@@ -77,7 +82,8 @@ def fit_rule(
     heard = [_Heard(frames[index], edges[index], events[index] or ()) for index in strong]
     truth = np.concatenate([clip.truth(labels) for clip in heard])
     scores = np.concatenate([clip.frames for clip in heard])
-    thresholds = fit_thresholds(scores, truth, [label.name for label in labels], wanted)
+    trust = _trust([span for clip in heard for span in clip.spans(labels)], labels)
+    thresholds = fit_thresholds(scores, truth, [label.name for label in labels], wanted, trust=trust)
     return FittedRule(_tuned(heard, thresholds, labels, frame_hop_seconds), thresholds.notes)
 
 
@@ -106,6 +112,13 @@ class _Heard:
         for event in self.events:
             if event.label in ids:
                 yield ids[event.label], event.onset_seconds, event.offset_seconds
+
+
+def _trust(spans: Sequence[tuple[str, float, float]], labels: Sequence[Label]) -> NDArray[np.float64]:
+    """Return how much of a class's threshold is its own, by its number of events."""
+    counts = Counter(label_id for label_id, _, _ in spans)
+    events = np.array([counts[label.id] for label in labels], np.float64)
+    return np.asarray(events / (events + EVENTS_FOR_HALF))
 
 
 def _rule(thresholds: Thresholds, labels: Sequence[Label], off_share: float, **times: float) -> DecisionRule:

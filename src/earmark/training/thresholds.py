@@ -64,7 +64,12 @@ class Thresholds:
 
 
 def fit_thresholds(
-    scores: NDArray[np.float32], targets: NDArray[np.float32], names: Sequence[str], wanted: Wanted | None = None
+    scores: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    names: Sequence[str],
+    wanted: Wanted | None = None,
+    *,
+    trust: Values | None = None,
 ) -> Thresholds:
     """Choose a threshold for each class.
 
@@ -78,20 +83,23 @@ def fit_thresholds(
         What notes call the classes.
     wanted : Wanted, optional
         By default the best F1.
+    trust : ndarray of float64, shape (classes,), optional
+        In [0, 1], how much of a class's threshold is its own. By default all of it from `ENOUGH_POSITIVES` positives
+        on, and less in proportion.
 
     Notes
     -----
-    Classes with fewer positives than `ENOUGH_POSITIVES` take a mean, in the logit, of their own threshold and the one
-    that is best for all classes together; one without any takes the latter.
+    The threshold of a class is a mean, in the logit, of its own and the one that is best for all classes together; one
+    without any positive takes the latter.
     """
     wanted = wanted or Wanted()
+    trust = np.minimum(1.0, (targets > 0).sum(axis=0) / ENOUGH_POSITIVES) if trust is None else trust
     shared, _ = _best(scores.ravel(), targets.ravel() > 0, wanted)
     of_class, notes = np.full(scores.shape[1], shared), []
     for column, positive in enumerate(targets.T > 0):
         if positive.any():
             own, reached = _best(scores[:, column], positive, wanted)
-            trust = min(1.0, int(positive.sum()) / ENOUGH_POSITIVES)
-            of_class[column] = _between(shared, own, trust)
+            of_class[column] = _between(shared, own, float(trust[column]))
             if wanted.precision is not None and reached < wanted.precision:
                 notes.append(
                     f"{names[column]}: a precision of {wanted.precision:g} is out of reach, {reached:.2g} is not"

@@ -6,9 +6,12 @@ at both ends for each convolution that it passes. In frequency, pictures are pad
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from earmark.errors import NetworkError
+from earmark.features.nodes import Nodes
 from earmark.training.networks.network import Field
 
 _STEM_SIZE, _STEM_STRIDE = 5, 2
@@ -64,6 +67,16 @@ class BandNorm(nn.Module):
         """Return the picture [B, 1, frames, bands]."""
         picture: Tensor = self.norm(features.transpose(1, 2)).transpose(1, 2)
         return picture.unsqueeze(1)
+
+    def add_nodes(self, nodes: Nodes, tensor: str) -> str:
+        """Add a product and a sum: a normalisation of ONNX would want the bands turned to the front, and back."""
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None, "statistics are kept"
+        assert variance is not None, "statistics are kept"
+        scale = 1 / torch.sqrt(variance + self.norm.eps)
+        scaled = nodes("Mul", tensor, nodes.constant(scale.cpu().numpy(), np.float32))
+        shifted = nodes("Add", scaled, nodes.constant((-mean * scale).cpu().numpy(), np.float32))
+        return nodes("Unsqueeze", shifted, nodes.integers(1))
 
 
 class _Readout(nn.Module):

@@ -5,17 +5,16 @@ scene is one stretch of it that sounds without a pause, so that onset and offset
 file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from earmark.audio.decode import read_audio
-from earmark.data.manifest import Clip, LabelledEvent
+from earmark.data.manifest import LabelledEvent
+from everyday.sound import RATE_HZ, Waveform
+from everyday.waves import Wave, coloured, decibels, rms
 
-RATE_HZ = 16_000
 SCENE_SECONDS = 20.0
 MOST_EVENTS = 4
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.25, 4.0
@@ -25,13 +24,10 @@ NOISES = {"white": 0.0, "pink": 1.0, "brown": 2.0}
 """Colours, and by which power of the frequency their power falls."""
 
 _NOISE_LEVEL = 0.01  # root mean square of the noise, 40 dB below full scale
-_LOWEST_HZ = 20.0  # below it the noise does not rise any more
 _STEP_SECONDS = 0.02
 _SOUNDS_DB = -30.0  # below the clip's loudest step: what is weaker is a tail, or the recording's own noise
 _PAUSE_SECONDS = 0.3
 _FADE_SECONDS = 0.01
-
-Waveform = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +53,9 @@ class Scene:
         return [(event.label, event.onset_seconds, event.offset_seconds) for event in self.events]
 
 
-def make_scenes(clips: Sequence[Clip], count: int, rng: np.random.Generator) -> list[Scene]:
-    """Return so many soundscapes of these clips, each class as likely as its share of them."""
-    sounds = [(clip.labels[0], sound) for clip in clips if (sound := longest_sound(_read(clip))) is not None]
+def make_scenes(clips: Iterable[tuple[str, Waveform]], count: int, rng: np.random.Generator) -> list[Scene]:
+    """Return so many soundscapes of labelled clips, each class as likely as its share of them."""
+    sounds = [(label, sound) for label, waveform in clips if (sound := longest_sound(waveform)) is not None]
     return [make_scene(sounds, rng) for _ in range(count)]
 
 
@@ -74,24 +70,16 @@ def make_scene(sounds: Sequence[tuple[str, Waveform]], rng: np.random.Generator)
         Draws everything.
     """
     colour = str(rng.choice(list(NOISES)))
-    scene = _NOISE_LEVEL * noise(NOISES[colour], round(SCENE_SECONDS * RATE_HZ), rng)
+    scene = _NOISE_LEVEL * coloured(round(SCENE_SECONDS * RATE_HZ), NOISES[colour], rng)
     chosen = _different_labels(sounds, int(rng.integers(1, MOST_EVENTS + 1)), rng)
     cut = [(label, _cut(sound, rng)) for label, sound in chosen]
     events = []
     for (label, sound), onset in zip(cut, _onsets([len(sound) for _, sound in cut], len(scene), rng), strict=True):
-        level = _NOISE_LEVEL * 10 ** (rng.uniform(*SNR_DB) / 20)
-        scene[onset : onset + len(sound)] += sound * (level / _rms(sound))
+        level = _NOISE_LEVEL * decibels(rng.uniform(*SNR_DB))
+        scene[onset : onset + len(sound)] += sound * (level / rms(sound))
         events.append(LabelledEvent(label, onset / RATE_HZ, (onset + len(sound)) / RATE_HZ))
     peak = max(1.0, float(np.abs(scene).max()))  # louder than full scale: all of it down, the ratio stays
     return Scene((scene / peak).astype(np.float32), tuple(events), colour)
-
-
-def noise(slope: float, samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return Gaussian noise, shape (samples,), whose power falls with a power of the frequency; its rms is 1."""
-    spectrum = np.fft.rfft(rng.standard_normal(samples))
-    frequencies = np.maximum(np.fft.rfftfreq(samples, 1 / RATE_HZ), _LOWEST_HZ)
-    shaped = np.fft.irfft(spectrum * frequencies ** (-slope / 2), samples)
-    return np.asarray(shaped / _rms(shaped))
 
 
 def longest_sound(waveform: Waveform) -> Waveform | None:
@@ -99,17 +87,13 @@ def longest_sound(waveform: Waveform) -> Waveform | None:
     step = round(_STEP_SECONDS * RATE_HZ)
     steps = waveform[: len(waveform) // step * step].reshape(-1, step)
     levels = np.sqrt(np.mean(steps.astype(np.float64) ** 2, axis=1))
-    loud = np.flatnonzero(levels > levels.max(initial=0.0) * 10 ** (_SOUNDS_DB / 20))
+    loud = np.flatnonzero(levels > levels.max(initial=0.0) * decibels(_SOUNDS_DB))
     if not len(loud):
         return None
     breaks = np.flatnonzero(np.diff(loud) * _STEP_SECONDS > _PAUSE_SECONDS) + 1
     stretches = [(loud[first], loud[stop - 1] + 1) for first, stop in pairwise([0, *breaks, len(loud)])]
     begin, end = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
     return waveform[begin * step : end * step] if (end - begin) * _STEP_SECONDS >= SHORTEST_SECONDS else None
-
-
-def _read(clip: Clip) -> Waveform:
-    return read_audio(clip.path, RATE_HZ)[0]
 
 
 def _different_labels(
@@ -124,7 +108,7 @@ def _different_labels(
     return list(chosen.items())
 
 
-def _cut(sound: Waveform, rng: np.random.Generator) -> NDArray[np.float64]:
+def _cut(sound: Waveform, rng: np.random.Generator) -> Wave:
     """Return a stretch of a sound, `LONGEST_SECONDS` at most, faded at both ends."""
     length = min(len(sound), round(LONGEST_SECONDS * RATE_HZ))
     begin = int(rng.integers(len(sound) - length + 1))
@@ -142,7 +126,3 @@ def _onsets(lengths: Sequence[int], samples: int, rng: np.random.Generator) -> l
     before = np.sort(rng.integers(0, spare + 1, len(lengths)))
     places = np.cumsum([0, *(length + apart for length in lengths[:-1])])
     return [int(place) for place in before + places]
-
-
-def _rms(samples: NDArray[np.floating]) -> float:
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))

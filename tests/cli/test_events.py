@@ -45,7 +45,9 @@ def test_what_is_not_given_comes_from_the_card_or_the_file(
     path = tmp_path / "rule.json"  # a rule as it stands in a result is a rule for the next run
     path.write_text(json.dumps({**changed, "classes": {"/t/bird": {"on": 0.9, "off": 0.8}}}), encoding="utf-8")
     read = rule_of("--rule", str(path), "--on", "0.7")
-    assert read == {**changed, "on": 0.7, "classes": {"/t/bird": {"on": 0.9, "off": 0.8}}}
+    assert read == {**changed, "on": 0.7, "classes": {"/t/bird": {"on": 0.7, "off": 0.7}}}
+    read = rule_of("--rule", str(path), "--smoothing", "2")
+    assert read == {**changed, "smoothing_seconds": 2, "classes": {"/t/bird": {"on": 0.9, "off": 0.8}}}
 
 
 @pytest.mark.parametrize(

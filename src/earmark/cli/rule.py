@@ -1,9 +1,8 @@
 """The decision rule that a command line asks for: the card's, or a file's, with single numbers changed."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from earmark.errors import CardError, OptionError
 
@@ -21,16 +20,9 @@ def decision_rule(card_rule: "DecisionRule", file: str | None, **changes: float 
     OptionError
         If the file holds no rule, or the numbers contradict each other.
     """
-    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
-    rule = _read(file) if file else card_rule
-    if "on" in given and "off" not in given:
-        given["off"] = min(given["on"], rule.off)
-    elif "off" in given and "on" not in given:
-        given["on"] = max(given["off"], rule.on)
-    try:
-        return replace(rule, **given)
-    except CardError as error:
-        raise OptionError(str(error)) from error
+    from earmark.inference.changedrule import changed_rule
+
+    return changed_rule(_read(file) if file else card_rule, **changes)
 
 
 def _read(file: str) -> "DecisionRule":

@@ -28,6 +28,7 @@ GROUPS = {
     "novelty": "novelty",
     "attention": "attention",
     "trainspeed": "trainspeed",
+    "serve": "serve",
 }
 """Names on the command line, and the modules that measure."""
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 RATE_HZ = 16_000
 WINDOW_SAMPLES, HOP_SAMPLES = 15_600, 7_680  # 0.975 s and 0.48 s
+WEIGHTS_VARIABLE = "PLAIN_SERVICE_WEIGHTS"
+"""Environment variable that tells a service where the `.tflite` file is."""
+
 _TOP = 5
 
 

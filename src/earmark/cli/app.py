@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from earmark.cli import calibrate, check, classify, data, demo, ensemble, evaluate, listen, models, show, train
+from earmark.cli import calibrate, check, classify, data, demo, ensemble, evaluate, listen, models, serve, show, train
 from earmark.cli.messages import INPUT_FAILED, INTERRUPTED, complain, exit_status
 from earmark.errors import EarmarkError
 
@@ -140,6 +140,13 @@ _add(
 )
 _add(
     app, show.show, "earmark show street.wav -o street.png", "earmark show street.wav --start 5 --end 15 -o street.pdf"
+)
+_add(
+    app,
+    serve.serve,
+    "earmark serve",
+    "earmark serve --model everyday --model birds.onnx --workers 4",
+    "EARMARK_TOKEN=$(openssl rand -hex 32) earmark serve --host 0.0.0.0",
 )
 _add(app, check.check, "earmark check phone.wav", "earmark check recordings/ --strict --json")
 _add(

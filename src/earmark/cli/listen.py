@@ -137,7 +137,6 @@ def _hooks(commands: Sequence[str], webhooks: Sequence[str]) -> "list[Hook]":
 
 def _follow(listening: "Listening", view: "View", runner: "HookRunner", source: str) -> EarmarkError | None:
     """Show and pass on all that is heard; return what ended it, if that was not the end of the sound."""
-    from earmark.cli.liveview import change_to_dict
     from earmark.inference.listening import Gap
 
     try:
@@ -148,7 +147,7 @@ def _follow(listening: "Listening", view: "View", runner: "HookRunner", source: 
             view.update(heard)
             for change in heard.changes:
                 now = datetime.now(UTC).isoformat(timespec="milliseconds")
-                runner.submit({**change_to_dict(change), "time": now, "source": source})
+                runner.submit({**change.to_dict(), "time": now, "source": source})
     except EarmarkError as error:
         return error
     return None

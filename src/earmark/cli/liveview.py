@@ -21,11 +21,6 @@ _SHOWN_LABELS, _SHOWN_FROM = 4, 0.05  # in the line that moves
 _BAR_CELLS = 8
 
 
-def change_to_dict(change: "EventChange") -> dict[str, Any]:
-    """Return ``{"kind", "label", "id", "onset", "offset", "score"}``: what programs get to know of an event."""
-    return {"kind": change.kind, **change.event.to_dict()}
-
-
 def open_view(labels: Sequence[str], *, as_json: bool) -> "View":
     """Return the view that suits who looks: a program, a log or a person.
 
@@ -102,7 +97,7 @@ class JsonView(View):
         self._write(json.dumps(facts | {"notes": [str(finding) for finding in listening.findings]}))
 
     def _line(self, change: "EventChange") -> str:
-        return json.dumps(change_to_dict(change))
+        return json.dumps(change.to_dict())
 
 
 class LiveView(View):

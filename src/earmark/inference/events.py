@@ -7,7 +7,7 @@ for any way of cutting the frames into pushes.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,10 @@ class EventChange:
 
     kind: Literal["open", "close"]
     event: Event
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"kind", "label", "id", "onset", "offset", "score"}``: what programs get to know of it."""
+        return {"kind": self.kind, **self.event.to_dict()}
 
 
 @dataclass(slots=True)

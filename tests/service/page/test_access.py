@@ -1,0 +1,251 @@
+"""Who may see the page and how: tokens, errors in words, keyboards, phones, dark rooms, a strict policy."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.service.page.visit import Visit
+from tests.service.process import Running, serving
+
+TOKEN = "a-long-random-word"
+
+
+@pytest.fixture(scope="module")
+def guarded(tiny_model: Path) -> Iterator[Running]:
+    """Run a service that wants a token, takes little, and bears no listener."""
+    with serving([tiny_model], token=TOKEN, limits={"upload_bytes": 600_000, "listeners": 0}) as running:
+        yield running
+
+
+def test_a_token_is_asked_for_and_a_wrong_one_refused(
+    visit_of: Callable[..., Visit], guarded: Running, recording: Path
+) -> None:
+    visit = visit_of(guarded)
+    visit.page.goto(guarded.url)
+    field = visit.page.get_by_label("This server asks for a token")
+    expect(field).to_be_focused()
+    expect(visit.page.locator("#token-error")).to_be_empty()
+    field.fill("wrong")
+    field.press("Enter")
+    expect(visit.page.locator("#token-error")).to_contain_text("not that of this service")
+    expect(field).to_be_focused()
+    field.fill(TOKEN)
+    visit.page.get_by_role("button", name="Go on").click()
+    expect(visit.page.locator("#model")).to_be_enabled()
+    expect(field).to_be_hidden()
+    visit.hear(recording)
+    visit.page.reload()  # it is kept for as long as the tab is open
+    expect(visit.page.locator("#model")).to_be_enabled()
+    assert TOKEN not in " ".join(visit.addresses)
+
+
+def test_a_stream_that_is_refused_is_told_beside_its_button(visit_of: Callable[..., Visit], guarded: Running) -> None:
+    visit = visit_of(guarded)
+    visit.page.add_init_script(f"sessionStorage.setItem('earmark-token', {json.dumps(TOKEN)})")
+    visit.open()
+    visit.page.get_by_role("button", name="Listen live").click()
+    expect(visit.page.locator("#listen-error")).to_contain_text("0 streams are open")
+    expect(visit.page.locator("#choose-error")).to_be_empty()
+
+
+def test_too_large_a_file_is_refused_before_it_is_sent(
+    visit_of: Callable[..., Visit], guarded: Running, tmp_path: Path
+) -> None:
+    visit = visit_of(guarded)
+    visit.page.add_init_script(f"sessionStorage.setItem('earmark-token', {json.dumps(TOKEN)})")
+    visit.open()
+    large = tmp_path / "large.wav"
+    large.write_bytes(bytes(2 * 2**20))
+    visit.drop(large)
+    expect(visit.page.locator("#choose-error")).to_contain_text(
+        "large.wav: It has 2 MiB, and this server takes 0.6 MiB."
+    )
+    assert not any("/v1/timeline" in address for address in visit.addresses)
+
+
+def test_what_is_no_sound_is_told_beside_the_button(visit: Visit, tmp_path: Path, recording: Path) -> None:
+    text = tmp_path / "letter.txt"
+    text.write_text("Dear reader, there is no sound in here.")
+    visit.drop(text, "text/plain")
+    error = visit.page.locator("#choose-error")
+    expect(error).to_contain_text("letter.txt: ")
+    expect(error).to_contain_text("Send WAV, FLAC")
+    expect(error).to_have_attribute("role", "alert")
+    assert visit.page.get_by_role("button", name="Choose a file").get_attribute("aria-describedby") == "choose-error"
+    visit.hear(recording)
+    expect(error).to_be_empty()
+
+
+def test_a_server_that_is_gone_is_told_in_words(
+    visit_of: Callable[..., Visit], tiny_model: Path, recording: Path
+) -> None:
+    with serving([tiny_model]) as running:
+        visit = visit_of(running)
+        visit.open()
+    visit.drop(recording)
+    expect(visit.page.locator("#choose-error")).to_contain_text("The server does not answer.")
+
+
+def test_a_long_upload_shows_how_far_it_is_and_can_be_stopped(visit: Visit, recording: Path) -> None:
+    devtools = visit.page.context.new_cdp_session(visit.page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 20_000}
+    devtools.send("Network.enable")
+    devtools.send("Network.emulateNetworkConditions", slow)
+    visit.drop(recording)
+    expect(visit.page.locator("#busy-text")).to_contain_text("Sending two sounds.wav: ")
+    expect(visit.page.get_by_role("progressbar")).to_be_visible()
+    visit.page.get_by_role("button", name="Stop", exact=True).click()
+    expect(visit.page.locator("#busy")).to_be_hidden()
+
+
+def test_the_keyboard_is_enough(visit: Visit, recording: Path) -> None:
+    keys = visit.page.keyboard
+    visit.page.on("filechooser", lambda chooser: chooser.set_files(recording))
+    keys.press("Tab")
+    expect(visit.page.get_by_role("link", name="Skip to the recording")).to_be_focused()
+    keys.press("Enter")
+    expect(visit.page).to_have_url(f"{visit.url}/#source")
+    keys.press("Tab")
+    expect(visit.page.get_by_role("button", name="Choose a file")).to_be_focused()
+    keys.press("Enter")
+    expect(visit.page.locator("#facts")).to_contain_text("heard by")
+    tab_to(visit, "#play")
+    keys.press("Enter")
+    expect(visit.page.locator("#play span")).to_have_text("Pause")
+    keys.press("Enter")
+    tab_to(visit, ".lane input")
+    lane = visit.page.locator(".lane:has(input:focus)")
+    name = lane.get_attribute("aria-label")
+    keys.press("Home")
+    expect(lane.locator(".value")).to_have_text("0.00")
+    expect(visit.event(str(name))).to_have_count(1)
+    tab_to(visit, ".event")
+    first = visit.page.locator(".event:focus").get_attribute("aria-label")
+    keys.press("ArrowDown")
+    assert visit.page.locator(".event:focus").get_attribute("aria-label") != first
+    outline = visit.page.locator(".event:focus").evaluate("(event) => getComputedStyle(event).outlineStyle")
+    assert outline == "solid"
+    keys.press("Enter")
+    expect(visit.page.locator(".event.playing:focus")).to_have_count(1)
+    keys.press("+")
+    expect(visit.page.get_by_role("button", name="Whole")).to_be_enabled()
+    keys.press("0")
+    expect(visit.page.get_by_role("button", name="Whole")).to_be_disabled()
+
+
+def tab_to(visit: Visit, selector: str) -> None:
+    """Press the tabulator key until an element has the focus, as often as there are places to stop at the most."""
+    for _ in range(80):
+        visit.page.keyboard.press("Tab")
+        if visit.page.locator(f"{selector}:focus").count():
+            return
+    pytest.fail(f"the tabulator key does not lead to {selector}")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_all_that_can_be_used_has_a_name(visit: Visit, recording: Path, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    visit.hear(recording)
+    devtools = visit.page.context.new_cdp_session(visit.page)
+    nodes = devtools.send("Accessibility.getFullAXTree")["nodes"]
+    used = {"button", "slider", "textbox", "combobox", "checkbox", "link", "listbox", "region", "group", "progressbar"}
+    roles = [node["role"]["value"] for node in nodes if not node["ignored"]]
+    assert used - {"progressbar", "listbox", "textbox"} <= set(roles)
+    nameless = [
+        node["role"]["value"]
+        for node in nodes
+        if not node["ignored"] and node["role"]["value"] in used and not node.get("name", {}).get("value")
+    ]
+    assert not nameless
+
+
+def test_nothing_is_wider_than_a_narrow_screen(
+    visit_of: Callable[..., Visit], service: Running, recording: Path
+) -> None:
+    visit = visit_of(service, viewport={"width": 320, "height": 700}, has_touch=True, is_mobile=True)
+    visit.open()
+    overflow = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert visit.evaluate(overflow) == 0
+    visit.hear(recording)
+    visit.page.get_by_text("More", exact=True).click()
+    for width in (320, 360, 390, 768):
+        visit.page.set_viewport_size({"width": width, "height": 700})
+        assert visit.evaluate(overflow) == 0, f"{width} pixels"
+    visit.event("car horn").first.tap()
+    expect(visit.page.locator(".event.playing")).to_have_count(1)
+
+
+def test_dark_and_light_follow_the_system(visit_of: Callable[..., Visit], service: Running, recording: Path) -> None:
+    visit = visit_of(service, color_scheme="dark")
+    visit.open()
+    visit.hear(recording)
+    corner = """() => {
+        const canvas = document.querySelector("[data-part=spectrogram] canvas");
+        const [red, green, blue, alpha] = canvas.getContext("2d").getImageData(3, 3, 1, 1).data;
+        return alpha ? (red + green + blue) / 3 : null;
+    }"""
+    paper = "() => getComputedStyle(document.body).backgroundColor"
+
+    def quiet_sound() -> float:
+        visit.until(lambda: visit.evaluate(corner) is not None)
+        return float(visit.evaluate(corner))
+
+    assert (visit.evaluate(paper), quiet_sound() < 60) == ("rgb(20, 24, 27)", True)
+    visit.page.emulate_media(color_scheme="light")
+    assert visit.evaluate(paper) == "rgb(255, 255, 255)"
+    visit.until(lambda: quiet_sound() > 200)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_steps_of_loudness_are_steps_of_lightness(visit: Visit, theme: str) -> None:
+    scale = visit.evaluate("async (theme) => [...(await import('/static/colours.js')).scale(theme)]", theme)
+    linear = [(value / 255 / 12.92 if value <= 10 else ((value / 255 + 0.055) / 1.055) ** 2.4) for value in scale]
+    luminance = [
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+        for red, green, blue in zip(linear[::3], linear[1::3], linear[2::3], strict=True)
+    ]
+    steps = [second - first for first, second in zip(luminance, luminance[16:], strict=False)]
+    assert all(step > 0 for step in steps) if theme == "dark" else all(step < 0 for step in steps)
+
+
+def test_the_description_of_the_interface_is_drawn(visit_of: Callable[..., Visit], service: Running) -> None:
+    visit = visit_of(service)
+    visit.page.goto(f"{service.url}/docs")
+    expect(visit.page.locator(".opblock-summary-path", has_text="/v1/classify")).to_be_visible()
+    assert not visit.page.locator(".errors-wrapper").count()
+
+
+def test_files_of_the_page_are_named_by_their_content_and_nothing_else_is_served(service: Running) -> None:
+    with httpx.Client(base_url=service.url) as client:
+        first = client.get("/static/app.js")
+        assert first.headers["content-type"] == "text/javascript; charset=utf-8"
+        again = client.get("/static/app.js", headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        for path in ("/static/", "/static/nothing.js", "/static/..%2fpages.py", "/static/%2e%2e/pages.py"):
+            assert client.get(path).status_code == 404
+        example = client.get("/static/example.wav")
+        assert (example.headers["content-type"], example.content[:4]) == ("audio/wav", b"RIFF")
+
+
+def test_the_example_is_heard(visit: Visit) -> None:
+    visit.page.get_by_role("button", name="Try an example").click()
+    expect(visit.page.locator("#name")).to_have_text("example.wav")
+    expect(visit.page.locator("#facts")).to_contain_text("heard by")
+    assert visit.events().count() > 5
+
+
+def test_no_file_of_the_page_speaks_of_another_place(service: Running) -> None:
+    """The page loads nothing from elsewhere, and has nothing inline that the policy would have to allow."""
+    from earmark.service.pages import _assets
+
+    own: dict[str, Any] = {name: asset for name, asset in _assets().items() if not name.startswith("swagger")}
+    for name, asset in own.items():
+        text = asset.content.decode()
+        assert "http://" not in text.replace("http://www.w3.org/2000/svg", ""), name
+        assert "https://" not in text, name
+        assert "innerHTML" not in text, name

@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 EVERYDAY := $(BIN)/python -m everyday
 PYTEST_WORKERS ?= 2
 VIEWS ?= 180000
+YAMNET := $(or $(EARMARK_SHARED),../shared)/models/yamnet/yamnet_classification_int8.tflite
 export NO_MKDOCS_2_WARNING := 1
 
 # The first Python that runs and is new enough; PYTHON=... chooses another one.
@@ -48,6 +49,8 @@ bench-finetune bench-scratch bench-instruments: bench-%: $(READY)
 	$(BIN)/python -m benchmarks $* --folds "$(FOLDS)" --write-docs docs/guide/accuracy.md
 
 everyday: $(READY) ## Make the model inside anew, and measure it: a night
+	$(BIN)/earmark models info yamnet-int8 > /dev/null 2>&1 || \
+		$(BIN)/earmark models import $(YAMNET) --name yamnet-int8 --precision int8
 	$(EVERYDAY).make
 	$(EVERYDAY) pool --views 44000
 	for fold in 1 2 3 4 5; do $(EVERYDAY) fold $$fold --views $(VIEWS) || exit 1; done

@@ -2,7 +2,8 @@
 
 A fenced block of ``sh`` holds commands, one of ``console`` commands after ``$ `` and what they print, one of ``python``
 a program. The blocks of a page run in its order, in one folder of real sounds; the programs share their names. Two
-comments, on the line before a block, say otherwise: ``<!-- not run: REASON -->`` and ``<!-- exit: STATUS -->``.
+comments, on the line before a block, say otherwise: ``<!-- not run: REASON -->`` and ``<!-- exit: STATUS -->``. Ports
+of the pages become ports that are free, so that nothing else on this machine can answer in a service's place.
 """
 
 import contextlib
@@ -11,10 +12,11 @@ import math
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ FENCE = re.compile(
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 BAR = re.compile(r"[▏▎▍▌▋▊▉█]+")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+PORT = re.compile(r"\b876[0-9]\b")
 SCORE_TOLERANCE = 0.02
 
 
@@ -242,6 +245,15 @@ def workshop(gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return folder
 
 
+def with_free_ports(blocks: list[Block]) -> list[Block]:
+    """Return blocks with ports of this machine in place of those that the page speaks of."""
+    shown = sorted({port for block in blocks for port in PORT.findall(block.text)})
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in shown]
+        free = {port: str(own.getsockname()[1]) for port, own in zip(shown, held, strict=True)}
+    return [replace(block, text=PORT.sub(lambda match: free[match[0]], block.text)) for block in blocks]
+
+
 def run_commands(block: Block) -> None:
     for command, shown in block.commands():
         shell = ["bash", "-e", "-o", "pipefail", "-c", command]
@@ -265,7 +277,7 @@ def run_program(block: Block, names: dict[str, Any]) -> None:
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_what_the_page_shows_works(page: Path, workshop: Path) -> None:
     names: dict[str, Any] = {"__name__": "__docs__"}
-    for block in BLOCKS[page]:
+    for block in with_free_ports(BLOCKS[page]):
         if block.not_run is None and block.language == "python":
             run_program(block, names)
         elif block.not_run is None:

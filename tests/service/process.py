@@ -26,6 +26,9 @@ settings = Settings(**given["settings"], port=0, limits=Limits(**given["limits"]
 run(settings, on_ready=lambda address: print(address, flush=True))
 """
 
+PATIENCE_SECONDS = 180.0
+"""How long a test waits for what must happen, far longer than it takes on a busy machine."""
+
 
 @dataclass
 class Running:
@@ -70,7 +73,9 @@ class Running:
 
     def wait_for(self, name: str, value: float) -> None:
         """Return once a number of ``/metrics`` is so."""
-        while self.metric(name) != value:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while (now := self.metric(name)) != value:
+            assert time.monotonic() < end, f"{name} is {now} and not {value}:\n{self.log}"
             time.sleep(0.02)
 
 

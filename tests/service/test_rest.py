@@ -229,6 +229,7 @@ class TestRefusals:
             (CLIP[:44], "empty_audio", "upload holds no samples"),
             (written(np.array([0.1, np.nan]), RATE_HZ, subtype="FLOAT"), "non_finite", "upload holds 1 NaN"),
         ],
+        ids=["text", "page", "half a header", "header alone", "not a number"],
     )
     def test_of_what_is_no_sound(self, data: bytes, code: str, said: str, client: httpx.Client) -> None:
         error = error_of(client.post("/v1/classify", content=data))

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -149,6 +150,22 @@ class TestReload:
             assert "tiny.onnx cannot be loaded" in service.log
             assert httpx.post(f"{service.url}/v1/classify", content=CLIP).status_code == 200
             assert [worker.pid for worker in workers_of(service)] == workers
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="the limits of another process are set as Linux does")
+    def test_a_system_without_files_to_spare_leaves_the_old_one(self, tiny_models: list[Path]) -> None:
+        import resource
+
+        with serving(tiny_models) as service:
+            before = resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE)
+            open_files = max(int(entry.name) for entry in Path(f"/proc/{service.process.pid}/fd").iterdir()) + 1
+            resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (open_files + 1, before[1]))
+            service.process.send_signal(signal.SIGHUP)
+            until(service, lambda: "not reloaded" in service.log)
+            resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, before)
+            assert "a worker process cannot be started: Too many open files" in service.log
+            assert httpx.post(f"{service.url}/v1/classify", content=CLIP).status_code == 200
+            service.process.send_signal(signal.SIGHUP)
+            until(service, lambda: "are reloaded" in service.log)
 
 
 def _process(pid: int) -> psutil.Process | None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from tests.service.process import Running
+from tests.service.process import PATIENCE_SECONDS, Running
 
 
 def workers_of(service: Running) -> list[psutil.Process]:
@@ -22,9 +22,11 @@ def _is_worker(process: psutil.Process) -> bool:
 
 
 def until(service: Running, condition: Callable[[], object]) -> None:
-    """Return once something is so that a service makes so, as long as it runs."""
+    """Return once something is so that a service makes so, as long as it runs; give up after some minutes."""
+    end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert service.process.poll() is None, service.log
+        assert time.monotonic() < end, service.log
         time.sleep(0.01)
 
 

@@ -75,11 +75,9 @@ class Member:
         Raises
         ------
         ModelError
-            If it cannot load them, or ends before.
+            If it cannot load them, or ends before, or the system lets no process start.
         """
-        own, its = socket.socketpair()
-        with its:
-            self._launch(its)
+        own = self._launch()
         own.setblocking(False)
         await asyncio.get_running_loop().create_connection(lambda: self._pipe, sock=own)
         try:
@@ -93,17 +91,28 @@ class Member:
             raise ModelError(head["failed"])
         self._ready = True
 
-    def _launch(self, end: socket.socket) -> None:
+    def _launch(self) -> socket.socket:
+        """Start the process; return the front's end of the pipe to it."""
+        try:
+            own, its = socket.socketpair()
+            with its:
+                self._process = self._started(its)
+        except OSError as error:  # the system is out of processes, memory or files
+            raise ModelError(f"a worker process cannot be started: {error.strerror}") from error
+        atexit.register(self.kill)  # it heeds no other signal, and who ends would wait for it
+        return own
+
+    def _started(self, end: socket.socket) -> Any:
         settings, limits = self._settings, self._settings.limits
         bounds = Bounds(limits.sound_seconds)
-        self._process = multiprocessing.get_context("spawn").Process(
+        process = multiprocessing.get_context("spawn").Process(
             target=work,
             args=(end, settings.models, settings.threads, bounds, limits.worker_memory_bytes),
             name="earmark worker",
             daemon=True,
         )
-        self._process.start()
-        atexit.register(self.kill)  # it heeds no other signal, and who ends would wait for it
+        process.start()
+        return process
 
     async def ask(self, head: Mapping[str, Any], sound: bytes | Path) -> Message:
         """Hand over a job, and return the head and the body of the answer.

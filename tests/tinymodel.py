@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from earmark.features.graph import add_logmel, add_padding
+from earmark.features.graph import add_logmel, add_padded_size
 from earmark.features.logmel import PRESETS
 from earmark.features.nodes import END, Nodes
 from earmark.model.card import DecisionRule, Label, ModelCard
@@ -47,7 +47,7 @@ def tiny_card(**changes: object) -> ModelCard:
 def tiny_graph(rng: np.random.Generator, *, novelty: bool = False) -> onnx.ModelProto:
     """Return the tiny model's graph with random weights; with `novelty`, loud sound is what it does not know."""
     nodes = Nodes()
-    logmel = add_logmel(nodes, add_padding(nodes, "waveform", LENGTH, HOP), SETTINGS)
+    logmel = add_logmel(nodes, "waveform", SETTINGS, add_padded_size(nodes, "waveform", LENGTH, HOP))
     halves = nodes("Reshape", logmel, nodes.integers(0, -1, PATCH_HOP_FRAMES, SETTINGS.bands))
     patches = nodes("Concat", nodes.slice(halves, 0, -1, axis=1), nodes.slice(halves, 1, END, axis=1), axis=2)
     embeddings = nodes("ReduceMean", patches, nodes.integers(2), output="embeddings", keepdims=0)

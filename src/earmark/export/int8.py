@@ -1,7 +1,8 @@
 """A float model in eight bits: convolutions compute with integers, the front end and the scores stay in float32.
 
 Static quantisation by ONNX Runtime: activations unsigned, weights signed with a scale for each channel. Normalisations
-are folded into the convolutions first.
+are folded into the convolutions first. Weights use seven of their eight bits: processors without instructions for dot
+products of bytes add two products in 16 bits, which larger weights overflow, and the model would say something else.
 """
 
 import tempfile
@@ -55,6 +56,7 @@ def to_int8(model: onnx.ModelProto, waveforms: Iterable[NDArray[np.float32]]) ->
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            reduce_range=True,
             op_types_to_quantize=list(_QUANTISED),
             nodes_to_exclude=_other_sums(folded),
         )

@@ -42,10 +42,10 @@ class Nodes:
         """Add a constant vector of int64, for shapes, axes and ends."""
         return self.constant(np.array(values), np.int64)
 
-    def slice(self, tensor: str, start: int, end: int, axis: int, step: int = 1) -> str:
+    def slice(self, tensor: str, start: int, end: int, axis: int, step: int = 1, *, output: str | None = None) -> str:
         """Add ``tensor[start:end:step]`` along one axis."""
         bounds = (self.integers(value) for value in (start, end, axis, step))
-        return self("Slice", tensor, *bounds)
+        return self("Slice", tensor, *bounds, output=output)
 
     def size(self, tensor: str, axis: int) -> str:
         """Add nodes for the length of one axis, a vector of one int64."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ModelFormatError
-from earmark.features.graph import add_logmel, add_padding
+from earmark.features.graph import add_logmel, add_padded_size
 from earmark.features.logmel import PRESETS
 from earmark.features.nodes import END, Nodes
 from earmark.model.audioset import audioset_labels
@@ -150,7 +150,7 @@ def _patches(nodes: Nodes) -> tuple[str, str]:
     """Add the front end: patches of shape [batch * frames, 1, 96, 64], and the number of frames."""
     settings = PRESETS["yamnet"]
     length, hop = (round(seconds * settings.sample_rate) for seconds in (FRAME_SECONDS, HOP_SECONDS))
-    logmel = add_logmel(nodes, add_padding(nodes, "waveform", length, hop), settings)
+    logmel = add_logmel(nodes, "waveform", settings, add_padded_size(nodes, "waveform", length, hop))
     halves = nodes("Reshape", logmel, nodes.integers(0, -1, PATCH_HOP_FRAMES, settings.bands))
     patches = nodes("Concat", nodes.slice(halves, 0, -1, axis=1), nodes.slice(halves, 1, END, axis=1), axis=2)
     pictures = nodes("Reshape", patches, nodes.integers(-1, 1, PATCH_FRAMES, settings.bands))

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 
-from earmark.features.nodes import Nodes
+from earmark.features.nodes import END, Nodes
 from earmark.training.extension import GIVEN, extend, output_shape
 from earmark.training.scalings import Calibration, Isotonic, Platt, Temperature
 from earmark.training.scorenodes import add_hold, add_log_scores, add_logits, add_silent_rows
@@ -21,8 +21,11 @@ def add_calibration(model: onnx.ModelProto, calibration: Calibration) -> onnx.Mo
     """
     shapes = {name: output_shape(model, name) for name in ("clip", "frames")}
     nodes = Nodes()
-    for name in shapes:
-        add_silent_rows(nodes, _calibrated(nodes, GIVEN + name, calibration), GIVEN + name, output=name)
+    clip = nodes("Unsqueeze", GIVEN + "clip", nodes.integers(1))
+    rows = nodes("Concat", clip, GIVEN + "frames", axis=1)  # the scores of a clip pass the same nodes as its frames'
+    calibrated = add_silent_rows(nodes, _calibrated(nodes, rows, calibration), rows)
+    nodes("Gather", calibrated, nodes.constant(0, np.int64), axis=1, output="clip")
+    nodes.slice(calibrated, 1, END, axis=1, output="frames")
     return extend(model, nodes.model({GIVEN + name: shape for name, shape in shapes.items()}, shapes), "calibration")
 
 

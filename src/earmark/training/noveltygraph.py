@@ -64,41 +64,47 @@ class _Nodes(Nodes):
 
 def _add(nodes: _Nodes, embeddings: str, novelty: Novelty) -> None:
     """Add what `novelty.apply` does, into the tensor ``novelty``."""
-    features = _Features(nodes, _along_axes(nodes, embeddings, novelty.axes), novelty.familiar)
+    features = _Features(nodes, embeddings, novelty.axes, novelty.familiar)
     total = nodes.constant(novelty.bias, np.float32)
-    for feature, weight in zip(features.each, novelty.weights, strict=True):
+    for (feature, unit), weight in zip(features.each, novelty.weights, strict=True):
         if weight:  # what does not count is not computed
-            total = nodes("Add", total, nodes("Mul", feature(), nodes.constant(weight, np.float32)))
+            total = nodes("Add", total, nodes("Mul", feature(), nodes.constant(weight * unit, np.float32)))
     nodes("Squeeze", nodes("Sigmoid", total), nodes.integers(-1), output="novelty")
 
 
-def _along_axes(nodes: _Nodes, embeddings: str, axes: Axes) -> str:
-    """Add what `axes.project` does."""
-    if axes.root is not None:
-        embeddings = nodes("Sqrt", nodes("Add", nodes("Relu", embeddings), nodes.constant(axes.root, np.float32)))
-    return nodes.times(nodes("Sub", embeddings, nodes.constant(axes.mean, np.float32)), axes.directions)
-
-
 class _Features:
-    """What `Familiar.features` gives, in its order, as functions that add a tensor [batch, frames, 1]."""
+    """What `Familiar.features` gives, in its order, as functions that add a tensor [batch, frames, 1], and its unit."""
 
-    def __init__(self, nodes: _Nodes, rows: str, familiar: Familiar) -> None:
+    def __init__(self, nodes: _Nodes, embeddings: str, axes: Axes, familiar: Familiar) -> None:
         self._nodes, self._familiar = nodes, familiar
-        self._white = nodes.times(nodes("Sub", rows, nodes.constant(familiar.centre, np.float32)), familiar.whitening)
+        self._white = self._whitened(embeddings, axes)
         self._length = nodes.squared_length(self._white)
-        self._per_dimension = nodes.constant(1 / familiar.classes.shape[1], np.float32)
-        self.each: tuple[Callable[[], str], ...] = (self._class, self._overall, self._class_similarity, self._neighbour)
+        per_dimension = 1 / familiar.classes.shape[1]
+        self.each: tuple[tuple[Callable[[], str], float], ...] = (
+            (self._class, per_dimension),
+            (self._overall, per_dimension),
+            (self._class_similarity, 1.0),
+            (self._neighbour, 1.0),
+        )
+
+    def _whitened(self, embeddings: str, axes: Axes) -> str:
+        """Add what `axes.project` does, and then the whitening: two products that are one."""
+        nodes = self._nodes
+        if axes.root is not None:
+            embeddings = nodes("Sqrt", nodes("Add", nodes("Relu", embeddings), nodes.constant(axes.root, np.float32)))
+        whitening = self._familiar.whitening.astype(np.float64)
+        middle = (axes.mean @ axes.directions + self._familiar.centre) @ whitening
+        return nodes("Sub", nodes.times(embeddings, axes.directions @ whitening), nodes.constant(middle, np.float32))
 
     def _class(self) -> str:
         nodes, classes = self._nodes, self._familiar.classes
         beside = nodes.times(self._white, -2 * classes.T)
         lengths = nodes.constant((classes**2).sum(axis=1), np.float32)
         apart = nodes("Add", nodes("Add", self._length, beside), lengths)
-        return nodes("Mul", nodes("ReduceMin", apart, nodes.integers(-1)), self._per_dimension)
+        return nodes("ReduceMin", apart, nodes.integers(-1))
 
     def _overall(self) -> str:
-        nodes = self._nodes
-        return nodes("Mul", nodes.squared_length(nodes.times(self._white, self._familiar.whole)), self._per_dimension)
+        return self._nodes.squared_length(self._nodes.times(self._white, self._familiar.whole))
 
     @cached_property
     def _direction(self) -> str:

@@ -17,7 +17,7 @@ from onnx import compose
 from torch import Tensor, nn
 
 from earmark.errors import MissingExtraError, NetworkError
-from earmark.features.graph import add_logmel, add_padding
+from earmark.features.graph import add_logmel, add_padded_size, add_padding
 from earmark.features.nodes import IR_VERSION, OPSET, Nodes
 from earmark.model.card import Task
 from earmark.training.networks.heads import Head
@@ -128,9 +128,8 @@ def _piece_shape(network: Network) -> tuple[int, ...]:
 def _add_front(nodes: Nodes, network: Network) -> str:
     """Add padding, features and windows: what `Network.encode` takes."""
     geometry, logmel = network.geometry, network.logmel
-    features = add_padding(nodes, "waveform", geometry.frame_length, geometry.frame_hop)
-    if logmel is not None:
-        features = add_logmel(nodes, features, logmel)
+    whole = (nodes, "waveform", geometry.frame_length, geometry.frame_hop)
+    features = add_padding(*whole) if logmel is None else add_logmel(nodes, "waveform", logmel, add_padded_size(*whole))
     if network.windows is None:
         return features
     return network.windows.add_nodes(nodes, features, *(() if logmel is None else (logmel.bands,)))

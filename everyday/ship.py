@@ -22,7 +22,7 @@ from earmark.training.calibration import fit_calibration
 from earmark.training.calibrationgraph import add_calibration
 from earmark.training.novelty import Novelty
 from earmark.training.noveltygraph import add_novelty
-from earmark.training.rules import fit_rule
+from earmark.training.rules import Grid, fit_rule
 from earmark.training.scalings import Calibration
 from everyday.exam import Answers, Scores, hear
 from everyday.labels import LABELS
@@ -33,6 +33,9 @@ from everyday.views import SAMPLES
 
 WEIGHTS = Path("src", "earmark", "model", "weights", "everyday.onnx")
 NAME, VERSION, LICENCE = "everyday", "1", "Apache-2.0"
+GRID = Grid(raised=(1.0, 1.3, 1.6, 2.0), duration_frames=(0, 1.5, 2.5), gap_frames=(0, 1.5))
+"""A single bark must be an event, and what comes before and after it not one: so no long durations and gaps."""
+
 MOST_OF_A_CLASS = 8
 """Sounds of a class in the soundscapes of a fold."""
 
@@ -118,6 +121,7 @@ class Scenes:
             edges=[frame_edges(card, 0, len(rows)) for rows in frames],
             events=[scene.events for scene in self.scenes],
             frame_hop_seconds=card.frame_hop_seconds,
+            grid=GRID,
         ).rule
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from earmark.errors import OptionError
 from earmark.export.int8 import to_int8
@@ -55,6 +56,17 @@ def test_what_computes_in_eight_bits(model):
     assert not quantised.metadata_props
     assert {item.domain for item in quantised.opset_import} == {""}
     onnx.checker.check_model(quantised, full_check=True)
+
+
+def test_every_processor_says_the_same(model):
+    """Sums of two products of bytes fit 16 bits, in which some processors hold them."""
+    quantised = to_int8(model, sounds(2))
+    weights = [numpy_helper.to_array(tensor) for tensor in quantised.graph.initializer]
+    assert max(np.abs(each.astype(int)).max() for each in weights if each.dtype == np.int8) == 64
+    plain = open_session(quantised.SerializeToString(), optimise=False)  # computes in float32 what integers stand for
+    for waveform in sounds(3):
+        with_integers, with_floats = scores(quantised, waveform)[0], plain.run(["clip"], {"waveform": waveform[None]})[0]
+        np.testing.assert_allclose(with_integers, with_floats, atol=1e-3)
 
 
 def test_no_sound(model):

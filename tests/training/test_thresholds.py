@@ -9,7 +9,7 @@ from earmark.data.manifest import LabelledEvent
 from earmark.errors import OptionError
 from earmark.inference.events import find_events
 from earmark.model.card import Label
-from earmark.training.rules import fit_rule
+from earmark.training.rules import Grid, fit_rule
 from earmark.training.thresholds import Wanted, fit_thresholds
 
 NAMES = ["cat", "dog", "rain"]
@@ -133,6 +133,25 @@ def test_rules_from_strong_labels_find_the_events(rng: np.random.Generator, clic
         ]
     touched = rule.smoothing_seconds + rule.min_duration_seconds + rule.merge_gap_seconds
     assert (touched > 0) == (clicks or holes), "what is not needed stays at 0"
+
+
+def test_the_grid_bounds_times_and_raises_thresholds(rng: np.random.Generator) -> None:
+    """Events begin loud and go on softly. False ones between, short, go by their length or by a higher threshold."""
+    frames, edges, events = soundscapes(rng, clicks=False, holes=False)
+    for number, (scores, there) in enumerate(zip(frames, events, strict=True)):
+        start = round(there[0].onset_seconds / 0.1)
+        scores[start + 2 : start + 20, number % 3] = 0.5
+        scores[52:57, (number + 1) % 3] = 0.6
+    known = {"edges": edges, "events": events, "frame_hop_seconds": 0.1}
+    long, short = (
+        fit_rule(frames, np.zeros((12, 3)), LABELS, **known, grid=grid).rule
+        for grid in (Grid(duration_frames=(0, 9)), Grid(raised=(1.0, 2.0), duration_frames=(0, 2)))
+    )
+    assert (long.min_duration_seconds, short.min_duration_seconds) == (0.9, 0.0)
+    assert long.on < 0.6 < short.on
+    for rule in (long, short):
+        found = [event for each in zip(frames, edges, strict=True) for event in find_events(*each, rule, LABELS, 0.1)]
+        assert len(found) == 12
 
 
 def test_few_events_do_not_set_a_threshold_of_their_own(rng: np.random.Generator) -> None:

@@ -228,11 +228,15 @@ class _Network:
         )
 
     def _dequantised(self, stored: NDArray[Any], scale: NDArray[np.float32]) -> str:
-        """Add stored integers with their scale, one for all or one per output channel."""
-        per_channel = scale.size > 1
-        scales = self.nodes.constant(scale if per_channel else scale[0])
-        attributes: dict[str, Any] = {"axis": 0} if per_channel else {}
-        return self.nodes("DequantizeLinear", self.nodes.constant(stored), scales, **attributes)
+        """Add stored integers with their scale, one for all or one per output channel.
+
+        The zero points of a dense layer's channels, all 0, are written out: ONNX Runtime fails where it must turn such
+        weights into unsigned ones and finds none.
+        """
+        if scale.size == 1:
+            return self.nodes("DequantizeLinear", self.nodes.constant(stored), self.nodes.constant(scale[0]))
+        numbers = [stored, scale] + [np.zeros(len(scale), np.int8)] * (stored.ndim == 2)
+        return self.nodes("DequantizeLinear", *map(self.nodes.constant, numbers), axis=0)
 
 
 def _weight_scale(layer: Layer) -> NDArray[np.float32]:

@@ -66,14 +66,14 @@ def _add(nodes: _Nodes, embeddings: str, novelty: Novelty) -> None:
     """Add what `novelty.apply` does, into the tensor ``novelty``."""
     features = _Features(nodes, embeddings, novelty.axes, novelty.familiar)
     total = nodes.constant(novelty.bias, np.float32)
-    for (feature, unit), weight in zip(features.each, novelty.weights, strict=True):
+    for (feature, scale), weight in zip(features.each, novelty.weights, strict=True):
         if weight:  # what does not count is not computed
-            total = nodes("Add", total, nodes("Mul", feature(), nodes.constant(weight * unit, np.float32)))
+            total = nodes("Add", total, nodes("Mul", feature(), nodes.constant(weight * scale, np.float32)))
     nodes("Squeeze", nodes("Sigmoid", total), nodes.integers(-1), output="novelty")
 
 
 class _Features:
-    """What `Familiar.features` gives, in its order, as functions that add a tensor [batch, frames, 1], and its unit."""
+    """What `Familiar.features` gives, in its order, as functions that add a tensor [batch, frames, 1], and scales."""
 
     def __init__(self, nodes: _Nodes, embeddings: str, axes: Axes, familiar: Familiar) -> None:
         self._nodes, self._familiar = nodes, familiar

@@ -20,11 +20,40 @@ EVENTS_FOR_HALF = 30
 OFF_SHARE = 0.5
 """Off is this share of on where no strong labels say better."""
 
-_OFF_SHARES = (OFF_SHARE, 0.3, 0.7, 1.0)
-_SMOOTHING_FRAMES = (0, 3, 5, 9)
-_DURATION_FRAMES = (0, 1.5, 2.5, 4.5)
-_GAP_FRAMES = (0, 1.5, 2.5, 4.5)
 _ROUNDS = 2
+_HIGHEST = 0.97  # of a raised threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """What is tried, by event F1, where strong labels exist; of equals the first, which does least.
+
+    Parameters
+    ----------
+    raised : tuple of float
+        Factors of all thresholds.
+    off_shares : tuple of float
+        Of a threshold: where an event ends.
+    smoothing_frames, duration_frames, gap_frames : tuple of float
+        In frames. F1 alone would drop every short event together with the false ones among them: the longest of the
+        durations bounds what is lost.
+    """
+
+    raised: tuple[float, ...] = (1.0,)
+    off_shares: tuple[float, ...] = (OFF_SHARE, 0.3, 0.7, 1.0)
+    smoothing_frames: tuple[float, ...] = (0, 3, 5, 9)
+    duration_frames: tuple[float, ...] = (0, 1.5, 2.5, 4.5)
+    gap_frames: tuple[float, ...] = (0, 1.5, 2.5, 4.5)
+
+    def values(self, hop_seconds: float) -> dict[str, tuple[float, ...]]:
+        """Return what is tried by the names of what it is tried for, times in seconds."""
+        times = {
+            "smoothing_seconds": self.smoothing_frames,
+            "min_duration_seconds": self.duration_frames,
+            "merge_gap_seconds": self.gap_frames,
+        }
+        seconds = {name: tuple(frames * hop_seconds for frames in each) for name, each in times.items()}
+        return {"raised": self.raised, "off_share": self.off_shares, **seconds}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +73,7 @@ def fit_rule(
     edges: Sequence[NDArray[np.float64]] = (),
     events: Sequence[Sequence[LabelledEvent] | None] = (),
     frame_hop_seconds: float = 1.0,
+    grid: Grid = Grid(),
 ) -> FittedRule:
     """Fit a decision rule to clips that the model was not trained on.
 
@@ -63,14 +93,15 @@ def fit_rule(
         Each clip's strong labels, by the label's id or name; None where unknown.
     frame_hop_seconds : float
         > 0.
+    grid : Grid
+        What is tried with `events`.
 
     Notes
     -----
     Without strong labels a class's threshold divides clips by their highest frame: an event anywhere in a clip without
     the label is a false alarm. With them it divides frames by what covers their middle, and a class with few events
-    keeps close to the threshold of all classes together; and smoothing, the off
-    threshold, shortest duration and widest gap are those of best event F1 on a small grid, one after the other. Without
-    any clip the rule is the usual one.
+    keeps close to the threshold of all classes together; and smoothing, the off threshold, shortest duration and widest
+    gap are those of best event F1 on a small grid, one after the other. Without any clip the rule is the usual one.
     """
     if not frames:
         return FittedRule(DecisionRule(), ("No clip was held out to fit thresholds on: they are the usual ones.",))
@@ -84,7 +115,7 @@ def fit_rule(
     scores = np.concatenate([clip.frames for clip in heard])
     trust = _trust([span for clip in heard for span in clip.spans(labels)], labels)
     thresholds = fit_thresholds(scores, truth, [label.name for label in labels], wanted, trust=trust)
-    return FittedRule(_tuned(heard, thresholds, labels, frame_hop_seconds), thresholds.notes)
+    return FittedRule(_tuned(heard, thresholds, labels, frame_hop_seconds, grid), thresholds.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +152,11 @@ def _trust(spans: Sequence[tuple[str, float, float]], labels: Sequence[Label]) -
     return np.asarray(events / (events + EVENTS_FOR_HALF))
 
 
-def _rule(thresholds: Thresholds, labels: Sequence[Label], off_share: float, **times: float) -> DecisionRule:
-    def pair(on: float) -> dict[str, float]:
+def _rule(
+    thresholds: Thresholds, labels: Sequence[Label], off_share: float, raised: float = 1.0, **times: float
+) -> DecisionRule:
+    def pair(threshold: float) -> dict[str, float]:
+        on = round(min(threshold * raised, max(threshold, _HIGHEST)), 6)
         return {"on": on, "off": round(on * off_share, 6)}
 
     others = {
@@ -134,22 +168,17 @@ def _rule(thresholds: Thresholds, labels: Sequence[Label], off_share: float, **t
 
 
 def _tuned(
-    heard: Sequence[_Heard], thresholds: Thresholds, labels: Sequence[Label], hop_seconds: float
+    heard: Sequence[_Heard], thresholds: Thresholds, labels: Sequence[Label], hop_seconds: float, grid: Grid
 ) -> DecisionRule:
     """Choose each of the rule's other numbers by event F1 while the rest stays, twice round."""
-    grid: dict[str, tuple[float, ...]] = {
-        "off_share": _OFF_SHARES,
-        "smoothing_seconds": tuple(frames * hop_seconds for frames in _SMOOTHING_FRAMES),
-        "min_duration_seconds": tuple(frames * hop_seconds for frames in _DURATION_FRAMES),
-        "merge_gap_seconds": tuple(frames * hop_seconds for frames in _GAP_FRAMES),
-    }
-    best: dict[str, Any] = {"off_share": OFF_SHARE, **{name: 0.0 for name in grid if name != "off_share"}}
+    values = grid.values(hop_seconds)
+    best: dict[str, Any] = {name: each[0] for name, each in values.items()}
     reference = [list(clip.spans(labels)) for clip in heard]
     for _ in range(_ROUNDS):
-        for name, values in grid.items():
-            trials = [_rule(thresholds, labels, **{**best, name: value}) for value in values]
+        for name, each in values.items():
+            trials = [_rule(thresholds, labels, **{**best, name: value}) for value in each]
             scored = [_event_f1(heard, reference, rule, labels, hop_seconds) for rule in trials]
-            best[name] = values[int(np.argmax(scored))]  # of equals the first, which does least
+            best[name] = each[int(np.argmax(scored))]
     return _rule(thresholds, labels, **{name: round(value, 6) for name, value in best.items()})
 
 

@@ -58,7 +58,7 @@ everyday: $(READY) ## Make the model inside anew, and measure it: a night
 	$(EVERYDAY) all --views $(VIEWS)
 	$(EVERYDAY) ship --views $(VIEWS)
 	$(EVERYDAY).credits
-	$(BIN)/python -m benchmarks everyday --write-docs docs/guide/everyday.md
+	$(BIN)/python -m benchmarks everyday inside --write-docs docs/guide/everyday.md
 
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict --quiet

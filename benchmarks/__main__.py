@@ -22,6 +22,7 @@ GROUPS = {
     "tagging": "tagging",
     "frontend": "frontend",
     "coldstart": "coldstart",
+    "inside": "inside",
     "live": "live",
     "long": "long",
     "heads": "heads",

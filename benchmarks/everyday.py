@@ -1,4 +1,4 @@
-"""The model inside: students of the recipe `everyday` on what they have not heard, and the speed of the one that ships.
+"""The recipe of the model inside: its students on what they have not heard.
 
 The students are those that `make everyday` leaves in ``build/everyday``, one for each fold of ESC-50 that it has done.
 Each was taught without its fold, as its teacher was, and without the sources of speech, music and silence that are held
@@ -6,42 +6,34 @@ out; it answers in eight bits. All clips of the fold count, also those that may 
 its highest score, of all 53, is that of its class. The calibration of a fold is fitted to the other folds, or, while
 there is but one, to the half of its clips that is not measured. In each condition every second clip is heard, beside
 the same clips as they are. Novelty is asked of one more student, taught without
-ten classes and without fold 1. Speed is that of one core and one call for five seconds of sound.
+ten classes and without fold 1.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
-import soundfile
 
 from benchmarks.bench import Bench
 from benchmarks.row import Goal, Quantity, Row
-from benchmarks.timing import alternate, cores, earmark_command, run
 from earmark.evaluation.metrics import expected_calibration_error
-from earmark.model.backends import load_backend
-from earmark.model.hub import default_hub
 from earmark.training.calibration import fit_calibration
 from everyday.channel import CONDITIONS
 from everyday.exam import Answers, ask
 from everyday.labels import LABELS, MUSIC, SILENCE, SPEECH
 from everyday.pool import Pool
-from everyday.sound import RATE_HZ, Sound, read_sounds
+from everyday.sound import Sound, read_sounds
 from everyday.sources import esc50
 from everyday.strangers import CLASSES, UNHEARD, tell_strangers
 from everyday.strangers import NAME as STRANGERS
 
 BUILD = Path("build", "everyday")
-REACH, MOST_CALIBRATION_ERROR, MOST_POINTS_LOST, LEAST_F1, LEAST_RATIO = 85.0, 0.04, 5.0, 0.9, 3.0
-MOST_MEGABYTES, LEAST_NOVELTY, LONGEST_START_SECONDS = 3.0, 0.85, 0.6
-ROUNDS, SECONDS, STARTS = 30, 5, 7
+REACH, MOST_CALIBRATION_ERROR, MOST_POINTS_LOST, LEAST_F1, LEAST_NOVELTY = 85.0, 0.04, 5.0, 0.9, 0.85
 ESC50_CLASSES = 50
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Yield accuracy, calibration, robustness, the three classes beside ESC-50, size and speed."""
+    """Yield accuracy, calibration, robustness, the three classes beside ESC-50, and novelty."""
     folds = [fold for fold in range(1, 6) if _student(fold).exists()][: bench.pick(5, 1)]
     clips = {fold: _clips_of(bench, fold) for fold in folds}
     plain = {fold: ask(_student(fold), clips[fold]) for fold in folds}
@@ -52,8 +44,6 @@ def measure(bench: Bench) -> Iterator[Row]:
     yield from _class_rows(folds[0], plain[folds[0]])
     if (BUILD / f"{STRANGERS}.pt").exists():
         yield _novelty_row(bench)
-    yield from _shipped_rows(bench)
-    yield _cold_start_row(bench)
 
 
 def _accuracy_rows(plain: dict[int, Answers]) -> Iterator[Row]:
@@ -124,35 +114,6 @@ def _novelty_row(bench: Bench) -> Row:
         ours=Quantity(tell_strangers(BUILD, pool, clips, np.random.default_rng(0)), ""),
         goal=Goal(LEAST_NOVELTY),
         note=", ".join(LABELS[column] for column in CLASSES),
-    )
-
-
-def _shipped_rows(bench: Bench) -> Iterator[Row]:
-    hub, rng = default_hub(), np.random.default_rng(0)
-    waveform = (0.1 * rng.standard_normal((1, SECONDS * 16_000))).astype(np.float32)
-    models = {name: load_backend(hub.resolve(name)) for name in ("everyday", "yamnet-int8")}
-    with cores(1):
-        times = alternate({name: partial(model.run, waveform) for name, model in models.items()}, bench.pick(ROUNDS, 2))
-    speeds = {name: Quantity(SECONDS / median(seconds), "× real time") for name, seconds in times.items()}
-    yield Row(
-        what="waveform to scores, one core",
-        ours=speeds["everyday"],
-        against="yamnet-int8",
-        peer=speeds["yamnet-int8"],
-        goal=Goal(LEAST_RATIO, "ratio"),
-    )
-    size = hub.resolve("everyday").stat().st_size / 1e6
-    yield Row(what="file", ours=Quantity(size, "MB"), goal=Goal(MOST_MEGABYTES, at_most=True))
-
-
-def _cold_start_row(bench: Bench) -> Row:
-    clip = bench.folder / "clip.wav"
-    soundfile.write(clip, bench.esc10[0].waveform(), RATE_HZ, subtype="PCM_16")
-    times = alternate({"cold": partial(run, [earmark_command(), "classify", str(clip)])}, bench.pick(STARTS, 1))
-    return Row(
-        what="earmark classify clip.wav, a fresh process",
-        ours=Quantity(median(times["cold"]), "s"),
-        goal=Goal(LONGEST_START_SECONDS, at_most=True),
     )
 
 

@@ -38,11 +38,14 @@ class Listener(asyncio.Protocol):
         When each block went out, and when the score of each frame came, by one clock.
     ready : Future
         Done when the service listens; fails with what it says if it does not.
+    failure : bytes, optional
+        What it said instead of listening on, or that it closed the connection.
     """
 
     def __init__(self, opening: dict[str, Any]) -> None:
         self.sent: list[float] = []
         self.heard: list[float] = []
+        self.failure: bytes | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opening = json.dumps(opening).encode()
         self._received = bytearray()
@@ -110,6 +113,7 @@ class Listener(asyncio.Protocol):
             self._fail(message)
 
     def _fail(self, said: bytes) -> None:
+        self.failure = self.failure or said
         if not self.ready.done():
             self.ready.set_exception(ConnectionError(said.decode(errors="replace")))
 
@@ -127,7 +131,13 @@ def frame(kind: int, data: bytes) -> bytes:
 
 
 async def load(plan: dict[str, Any]) -> dict[str, Any]:
-    """Let listeners listen side by side; return the delay of each score, and how late blocks went out, in seconds."""
+    """Let listeners listen side by side; return the delay of each score, and how late blocks went out, in seconds.
+
+    Raises
+    ------
+    ConnectionError
+        If the service does not listen to one, or not to the end.
+    """
     loop, rng = asyncio.get_running_loop(), random.Random(plan["seed"])
     sound = await asyncio.to_thread(Path(plan["sound"]).read_bytes)
     blocks = cut(sound, round(BLOCK_SECONDS * plan["opening"]["sample_rate"]) * SAMPLE_BYTES)
@@ -145,6 +155,8 @@ async def load(plan: dict[str, Any]) -> dict[str, Any]:
     )
     await asyncio.sleep(2.0)
     for listener in listeners:
+        if listener.failure is not None:
+            raise ConnectionError(f"a listener was dropped: {listener.failure.decode(errors='replace')}")
         listener.close()
     return {
         "delays": [delay for one in listeners for delay in delays(one, plan["length_seconds"], plan["hop_seconds"])],

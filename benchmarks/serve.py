@@ -40,6 +40,7 @@ CLIENTS = 16
 OGG_RATE_HZ = 44_100
 BROWSER_RATE_HZ = 48_000
 LISTENERS = 50
+HELD_BACK_SECONDS = 0.05  # the most that the resampler keeps, from 48 kHz
 TOGETHER = 8
 PEERS = {"FastAPI, librosa, LiteRT": 1, "FastAPI, librosa, LiteRT, two processes": CORES}
 """Plain services, and in how many processes they run."""
@@ -166,7 +167,18 @@ def live(bench: Bench) -> Iterator[Row]:
             before = _cpu_seconds(service)
             taken = load("liveload", plan)
             load_cores = (_cpu_seconds(service) - before) / seconds
+            see_all_heard(taken, plan, card.sample_rate)
             yield live_row(f"{listeners} listeners, {model}, {rate_hz // 1000} kHz", taken, load_cores)
+
+
+def see_all_heard(taken: dict[str, Any], plan: dict[str, Any], rate_hz: int) -> None:
+    """See that every listener got the scores of all it sent: those that were dropped midway have no late ones."""
+    held_back_seconds = 0.0 if plan["opening"]["sample_rate"] == rate_hz else HELD_BACK_SECONDS
+    least, most = (
+        int((seconds - plan["length_seconds"]) / plan["hop_seconds"] + 1 + 1e-6)
+        for seconds in (plan["seconds"] - held_back_seconds, plan["seconds"])
+    )
+    assert all(least <= count <= most for count in taken["frames"]), f"{taken['frames']} are not {least} to {most}"
 
 
 def live_row(what: str, taken: dict[str, Any], load_cores: float) -> Row:

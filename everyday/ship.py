@@ -33,8 +33,11 @@ from everyday.views import SAMPLES
 
 WEIGHTS = Path("src", "earmark", "model", "weights", "everyday.onnx")
 NAME, VERSION, LICENCE = "everyday", "1", "Apache-2.0"
-GRID = Grid(raised=(1.0, 1.3, 1.6, 2.0), duration_frames=(0, 1.5, 2.5), gap_frames=(0, 1.5))
-"""A single bark must be an event, and what comes before and after it not one: so no long durations and gaps."""
+GRID = Grid(raised=(1.0, 1.3, 1.6, 2.0), smoothing_frames=(0,), duration_frames=(0, 1.5, 2.5), gap_frames=(0, 1.5))
+"""A single bark must be an event, and what is before and after it not one: so no smoothing, long durations or gaps."""
+
+TOLERANCE = 0.01
+"""Processors round the front end each in their own way, and eight bits make a step of that."""
 
 MOST_OF_A_CLASS = 8
 """Sounds of a class in the soundscapes of a fold."""
@@ -177,6 +180,7 @@ def ship(
         task="single-label",
         calibrated=True,
         embedding_size=student.embedding_size,
+        tolerance=TOLERANCE,
         licence=LICENCE,
         description=DESCRIPTION,
         source=f"earmark {installed('earmark')}, recipe everyday",

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -26,6 +27,9 @@ from websockets.sync.client import connect
 from earmark.cli.app import app
 from earmark.service import rest
 from earmark.service.metrics import Metrics
+from earmark.service.problems import RefusedError
+from earmark.service.room import Room
+from earmark.service.server import grace_seconds
 from earmark.service.settings import Limits, Settings
 from tests.service.process import Running, serving
 from tests.test_packaging import index  # noqa: F401 - a fixture
@@ -79,7 +83,26 @@ def test_the_pod_runs_as_nobody_who_may_write(container: Any) -> None:
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"]
-    assert pod["terminationGracePeriodSeconds"] > Limits().analysis_seconds
+
+
+def test_what_runs_has_time_to_finish(container: Any) -> None:
+    limits = Limits()
+    grace = grace_seconds(limits)
+    assert grace > limits.upload_seconds + 2 * limits.analysis_seconds
+    pod = manifest("deployment.yaml")["spec"]["template"]["spec"]
+    stop = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert pod["terminationGracePeriodSeconds"] > grace + float(stop[stop.index("sleep") + 1])
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]["earmark"]
+    assert float(compose["stop_grace_period"].removesuffix("s")) > grace
+
+
+def test_the_pod_has_room_for_uploads(container: Any) -> None:
+    given = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
+    settings = Settings(workers=int(given["--workers"]), limits=Limits(queue=int(given["--queue"])))
+    (volume,) = manifest("deployment.yaml")["spec"]["template"]["spec"]["volumes"]
+    most_bytes = int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) * 2**30
+    with pytest.raises(RefusedError, match="all clients"):
+        Room.of(settings, Path()).take(most_bytes)
 
 
 def test_options_and_routes_are_those_of_the_service(container: Any) -> None:
@@ -237,6 +260,22 @@ def test_requests_and_streams_come_through_nginx(tiny_model: Path, tmp_path: Pat
             stream.send('{"type": "end"}')
             while (said := json.loads(stream.recv()))["type"] != "summary":
                 assert said["type"] in ("frames", "event")
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+@pytest.mark.parametrize(
+    ("offered", "handed_on"),
+    [("h2c", []), ("websocket, h2c", []), ("WebSocket", ["Upgrade: websocket", "Connection: upgrade"])],
+)
+def test_nginx_hands_on_no_upgrade_but_that_of_streams(offered: str, handed_on: list[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        behind: Any = SimpleNamespace(port=server.getsockname()[1])
+        with nginx_before(behind, tmp_path) as port, socket.create_connection(("localhost", port)) as client:
+            header = f"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: {offered}\r\n\r\n"
+            client.sendall(header.encode())
+            with server.accept()[0] as handed:
+                received = handed.recv(2**16).decode()
+    assert [line for line in received.split("\r\n") if line.startswith(("Upgrade", "Connection"))] == handed_on
 
 
 def status_of_a_large_one(port: int) -> int:

@@ -46,7 +46,7 @@ TOP_LEVEL = {
     "cli/": {"typer"},
     "training/": {*TORCH, "sklearn", "scipy", "onnx"},
     "export/": {*TORCH, "onnx"},
-    "service/": {"fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "python_multipart"},
+    "service/": {"fastapi", "starlette", "pydantic", "uvicorn", "httptools", "prometheus_client", "python_multipart"},
 }
 
 HEAVY = {"torch", "sklearn", "scipy", "matplotlib", "pandas", "librosa", "numba", "transformers", "lightning"}

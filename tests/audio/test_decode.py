@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earmark.audio.decode import open_audio, read_audio, source_name
+from earmark.audio.decode import MOST_SECONDS, open_audio, read_audio, source_name
 from earmark.errors import (
     AudioError,
     AudioIsFolderError,
@@ -227,14 +228,24 @@ class TestSpan:
         with pytest.raises(OptionError, match="start=3 s"):
             open_audio(wav, 16_000, start=3.0)
 
-    @pytest.mark.parametrize("start", [-0.1, float("nan"), float("inf")])
+    @pytest.mark.parametrize("name", ["sound.flac", "sound.mp3", "sound.ogg", "sound.m4a"])
+    def test_the_latest_start_and_end(self, name: str, ffmpeg: Encode) -> None:
+        path = encoded(ffmpeg, name)
+        with pytest.raises(OptionError, match="is not before the end"):
+            read_audio(path, 16_000, start=MOST_SECONDS)
+        assert read_audio(path, 16_000, end=MOST_SECONDS)[1].seconds == pytest.approx(3.0, abs=0.1)
+
+    @pytest.mark.parametrize("start", [-0.1, float("nan"), float("inf"), 1.1e9, 1e308])
     def test_an_impossible_start(self, start: float, wav: Path) -> None:
-        with pytest.raises(OptionError, match=f"start={start} s must be 0 or more"):
+        with pytest.raises(
+            OptionError, match=re.escape(f"start={start} s must be 0 or more, and at most 1000000000 s")
+        ):
             open_audio(wav, 16_000, start=start)
 
-    @pytest.mark.parametrize("end", [1.0, 0.5, -1.0, float("nan"), float("inf")])
+    @pytest.mark.parametrize("end", [1.0, 0.5, -1.0, float("nan"), float("inf"), 1.1e9, 1e305])
     def test_an_impossible_end(self, end: float, wav: Path) -> None:
-        with pytest.raises(OptionError, match=f"end={end} s must lie after start=1.0 s"):
+        said = f"end={end} s must lie after start=1.0 s, and at most at 1000000000 s"
+        with pytest.raises(OptionError, match=re.escape(said)):
             open_audio(wav, 16_000, start=1.0, end=end)
 
     def test_an_end_after_the_end_is_the_end(self, wav: Path) -> None:
@@ -245,6 +256,10 @@ class TestSpan:
     def test_an_impossible_block(self, block_seconds: float, wav: Path) -> None:
         with pytest.raises(OptionError, match="block_seconds"):
             open_audio(wav, 16_000, block_seconds=block_seconds)
+
+    def test_a_block_longer_than_any_recording(self, wav: Path) -> None:
+        with open_audio(wav, 16_000, block_seconds=1e308) as reader:
+            assert len(next(iter(reader))) == 48_000
 
     @pytest.mark.parametrize("rate_hz", [0, -1, 1.5, None])
     def test_an_impossible_rate_of_the_model(self, rate_hz: object, wav: Path) -> None:

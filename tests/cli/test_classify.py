@@ -104,6 +104,8 @@ def test_options_have_their_names_in_python(sounds: Path, tiny_model: Path, here
         (["noise.wav", "-o", "tags.xlsx"], "-o tags.xlsx does not tell by its suffix"),
         (["noise.wav", "forest/../noise.wav", "-o", "out/"], "the results of 2 recordings would all go to"),
         (["-", "-"], "standard input can be read only once"),
+        (["noise.wav", "--start", "1e308"], "start=1e+308 s must be 0 or more, and at most 1000000000 s"),
+        (["noise.wav", "--end", "1e308"], "end=1e+308 s must lie after start=0.0 s, and at most at 1000000000 s"),
         (["noise.wav", "--allow", ""], "an --allow or --deny is empty"),
         (["noise.wav", "--deny", "Tone", "--deny", " , "], "an --allow or --deny is empty"),
     ],

@@ -84,6 +84,13 @@ def test_thresholds_that_contradict_each_other(sounds: Path, tiny_model: Path, h
     assert "on=0.2, off=0.4" in done.complaints[0]
 
 
+@pytest.mark.parametrize("name", ["smoothing", "min-duration", "merge-gap"])
+def test_seconds_that_are_too_many(sounds: Path, tiny_model: Path, here: Here, name: str) -> None:
+    done = here("events", "noise.wav", "--model", tiny_model, f"--{name}", "1e308")
+    assert (done.status, done.out) == (2, "")
+    assert f"{name.replace('-', '_')}_seconds is 1e+308: it must be a number of seconds" in done.complaints[0]
+
+
 @pytest.mark.parametrize(
     ("words", "thresholds"),
     [

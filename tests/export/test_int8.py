@@ -65,7 +65,10 @@ def test_every_processor_says_the_same(model):
     assert max(np.abs(each.astype(int)).max() for each in weights if each.dtype == np.int8) == 64
     plain = open_session(quantised.SerializeToString(), optimise=False)  # computes in float32 what integers stand for
     for waveform in sounds(3):
-        with_integers, with_floats = scores(quantised, waveform)[0], plain.run(["clip"], {"waveform": waveform[None]})[0]
+        with_integers, with_floats = (
+            scores(quantised, waveform)[0],
+            plain.run(["clip"], {"waveform": waveform[None]})[0],
+        )
         np.testing.assert_allclose(with_integers, with_floats, atol=1e-3)
 
 

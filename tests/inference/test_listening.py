@@ -186,6 +186,11 @@ def test_duration(classifier: Classifier, block_samples: int) -> None:
     assert listening.seconds == 2.5
 
 
+def test_a_duration_beyond_all_sound(classifier: Classifier) -> None:
+    listening = listening_to(Source(), classifier, rule=ALWAYS, duration_seconds=1e308)
+    assert closed(listening) == closed(listening_to(Source(), classifier, rule=ALWAYS))
+
+
 def test_stop_closes_what_is_open(classifier: Classifier) -> None:
     endless = threading.Event()
     source = Source(before={60: lambda: endless.wait(20)})  # as a microphone in a quiet room

@@ -84,6 +84,9 @@ def test_contradictions_are_refused(changes, message):
         ({"on": 1.2}, "on=1.2"),
         ({"merge_gap_seconds": -1.0}, "merge_gap_seconds is -1.0"),
         ({"smoothing_seconds": float("nan")}, "smoothing_seconds is nan"),
+        ({"smoothing_seconds": 3601.0}, "smoothing_seconds is 3601.0: it must be a number of seconds from 0 to 3600"),
+        ({"min_duration_seconds": 1e308}, r"min_duration_seconds is 1e\+308: it must be .* from 0 to 86400"),
+        ({"merge_gap_seconds": 10**400}, "merge_gap_seconds is 10+: it must be .* from 0 to 86400"),
     ],
 )
 def test_impossible_rules_are_refused(fields, message):

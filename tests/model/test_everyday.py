@@ -88,7 +88,7 @@ def test_the_file_is_what_its_card_says(everyday: Path) -> None:
 
 
 def test_every_processor_says_the_same(everyday: Path) -> None:
-    """Weights leave room in the 16 bits in which some processors add, and other runtimes than ours may load the file."""
+    """Weights leave room in the 16 bits in which some processors add; other runtimes than ours may load the file."""
     session = open_session(everyday)
     plain = open_session(everyday, optimise=False)  # computes in float32 what the integers stand for
     weights = [numpy_helper.to_array(tensor) for tensor in onnx.load(everyday).graph.initializer]

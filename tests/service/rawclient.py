@@ -16,6 +16,18 @@ def connected(service: Running) -> Iterator[socket.socket]:
         yield connection
 
 
+@contextmanager
+def deaf(words: bytes) -> Iterator[socket.socket]:
+    """Let a client say something and then read nothing, and give the other end of its line, which takes little."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(server.getsockname())
+        client.sendall(words)
+        own, _ = server.accept()
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+        yield own
+
+
 def head(service: Running, method: str = "POST", path: str = "/v1/classify", **fields: object) -> bytes:
     """Return the header of a request; ``content_length=3`` is the field ``content-length: 3``."""
     named = {"host": f"127.0.0.1:{service.port}", **{name.replace("_", "-"): value for name, value in fields.items()}}

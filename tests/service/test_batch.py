@@ -1,18 +1,29 @@
 """Many recordings in one request."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
 from earmark.inference.classifier import Classifier
+from earmark.service.batch import answer_lines
+from earmark.service.crew import Crew, Job
+from earmark.service.metrics import Metrics
+from earmark.service.observer import Visit
+from earmark.service.reply import Reply
+from tests.service.loops import run_apart
 from tests.service.process import Running, serving
 from tests.service.rawclient import connected, head
 from tests.service.sounds import form_of, noise, silence
 from tests.service.test_rest import Upload, error_of
+from tests.service.workers import until
 
 CLIPS = [noise(0.5 + seed / 4, seed=seed) for seed in range(6)]
+LARGE_BYTES = 1 << 20
 
 
 def post(client: httpx.Client, *files: bytes, query: str = "", **fields: str) -> httpx.Response:
@@ -94,11 +105,73 @@ def test_lines_are_sent_as_they_come(client: httpx.Client, running: Running) -> 
     assert client.post("/v1/classify", content=CLIPS[0]).status_code == 200
 
 
-def test_who_leaves_in_the_middle_leaves_nothing_behind(client: httpx.Client, running: Running) -> None:
-    body, media_type = form_of(*[silence(60.0, 16_000)] * 40)
-    with connected(running) as connection:
-        header = head(running, path="/v1/batch?task=embed", content_type=media_type, content_length=len(body))
-        connection.sendall(header + body)
-        connection.recv(1000)
-    running.wait_for("earmark_busy_workers", 0)
-    assert client.post("/v1/classify", content=CLIPS[0]).status_code == 200
+def test_who_leaves_in_the_middle_leaves_nothing_behind(
+    tiny_models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    body, media_type = form_of(*[silence(240.0, 16_000)] * 8)
+    with serving(tiny_models) as service:
+        (folder,) = (path for path in tmp_path.iterdir() if path.name.startswith("earmark-"))
+        with connected(service) as connection:
+            header = head(service, path="/v1/batch?task=embed", content_type=media_type, content_length=len(body))
+            connection.sendall(header + body)
+            until(service, lambda: list(folder.glob("answer-*")))
+        until(service, lambda: "/v1/batch" in service.log)
+        service.wait_for("earmark_busy_workers", 0)
+        assert list(folder.iterdir()) == []
+        assert httpx.post(f"{service.url}/v1/classify", content=CLIPS[0], timeout=60).status_code == 200
+
+
+class Answers:
+    """A crew that has an answer in a file at once for every job."""
+
+    workers = 2
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self._folder, self._text = folder, text
+
+    async def ask(self, job: Job, *, patient: bool) -> Reply:
+        """Answer."""
+        assert patient
+        assert isinstance(job.sound, bytes)
+        path = self._folder / job.sound.decode()
+        path.write_text(self._text)
+        return Reply(path, len(self._text), "application/json", 1.0)
+
+
+def asked(folder: Path, text: str, read: Callable[..., Awaitable[None]]) -> None:
+    """Let something read the lines of a batch of which every answer is a file with this text; none must be left."""
+    jobs = [Job("embed", "tiny", f"answer-{number}".encode()) for number in range(4)]
+
+    async def whole() -> None:
+        lines = answer_lines(jobs, cast(Crew, Answers(folder, text)), Metrics(), Visit())
+        await read(lines)
+        await lines.aclose()
+
+    run_apart(whole())
+    assert list(folder.iterdir()) == []
+
+
+def test_a_long_line_comes_in_pieces(tmp_path: Path) -> None:
+    text = json.dumps({"frames": "x" * 3 * LARGE_BYTES}) + "\n"
+    pieces: list[bytes] = []
+
+    async def read(lines: AsyncIterator[bytes]) -> None:
+        async for piece in lines:
+            pieces.append(piece)
+            await asyncio.sleep(0)
+
+    asked(tmp_path, text, read)
+    assert max(len(piece) for piece in pieces) < LARGE_BYTES
+    lines = b"".join(pieces).splitlines()
+    assert [json.loads(line) for line in lines] == [{"number": number, **json.loads(text)} for number in range(4)]
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 14])
+def test_who_leaves_takes_answers_along_that_are_ready(pieces: int, tmp_path: Path) -> None:
+    async def read(lines: AsyncIterator[bytes]) -> None:
+        for _ in range(pieces):
+            await anext(lines)
+        assert list(tmp_path.iterdir())
+
+    asked(tmp_path, json.dumps({"frames": "x" * 3 * LARGE_BYTES}) + "\n", read)

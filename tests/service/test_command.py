@@ -104,6 +104,33 @@ class TestBeginning:
         with started(tmp_path, "--host", "0.0.0.0", "--insecure", "--model", tiny_model) as service:
             assert "--insecure: whoever reaches 0.0.0.0 can use this service" in service.log
 
+    def test_a_browser_that_ends_late_holds_nothing_up(self, tiny_model: Path, tmp_path: Path) -> None:
+        """A text browser ends when its reader is done, and until then the program that opened it would wait."""
+        page, browser = tmp_path / "page", tmp_path / "browser"
+        browser.write_text(f'#!/bin/sh\necho "$1" > {page}.new\nmv {page}.new {page}\nsleep 15\n')
+        browser.chmod(0o755)
+        variables = {"BROWSER": f"{browser} %s"}
+        with started(tmp_path, "--open", "--model", tiny_model, variables=variables) as service:
+            until(service, page.exists)
+            assert page.read_text().strip() == service.url
+            assert httpx.get(f"{service.url}/healthz", timeout=10).status_code == 200
+
+    def test_no_telemetry_whatever_the_environment_says(self, tiny_model: Path, tmp_path: Path) -> None:
+        """Left to itself, FastAPI looks for what the environment names, and no request survives if it is not there."""
+        variables = {
+            "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+            "OTEL_PYTHON_TRACER_PROVIDER": "any",
+        }
+        with started(tmp_path, "--model", tiny_model, variables=variables) as service:
+            assert httpx.get(f"{service.url}/v1/models").status_code == 200
+            assert "telemetry" not in service.log
+
+    @pytest.mark.parametrize("megabytes", ["inf", "1e308"])
+    def test_megabytes_that_cannot_be(self, megabytes: str, refused: Refused) -> None:
+        said = refused("--max-megabytes", megabytes, "--port", "0")
+        assert said == f"--max-megabytes {float(megabytes)} is not allowed: give a number such as 200"
+
     def test_a_port_that_is_taken(self, tiny_model: Path, refused: Refused) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -156,7 +183,10 @@ class TestLog:
     def test_json(self, tiny_model: Path, tmp_path: Path) -> None:
         with started(tmp_path, "--model", tiny_model, "--json-logs") as service:
             httpx.post(f"{service.url}/v1/classify", content=CLIP)
-            (line,) = logged(service, 1)
+            broken = {"content-type": "multipart/form-data; boundary=xx"}
+            assert httpx.post(f"{service.url}/v1/classify", content=b"abc", headers=broken).status_code == 422
+            line, other = logged(service, 2)
+        assert json.loads(other)["status"] == 422
         assert json.loads(service.log.splitlines()[0])["message"] == f"{tiny_model} at {service.url}"
         asked = json.loads(line)
         assert {key: asked[key] for key in ("method", "route", "status", "sound_s", "bytes", "client")} == {
@@ -190,10 +220,13 @@ class TestEnd:
     def test_a_second_signal_ends_it_at_once(self, tiny_model: Path, tmp_path: Path) -> None:
         with started(tmp_path, "--model", tiny_model) as service, connected(service) as uploading:
             uploading.sendall(head(service, content_length=len(CLIP)) + CLIP[:100])
+            httpx.get(f"{service.url}/healthz", timeout=60)  # by when the upload has been noticed
             service.process.send_signal(signal.SIGINT)
             until(service, lambda: not _accepts(service.port))
+            until(service, lambda: "ending: 1 request" in service.log)
             service.process.send_signal(signal.SIGINT)
             assert service.process.wait(60) == 0
+            assert "Traceback" not in service.log
 
 
 def test_without_its_packages_it_says_which_extra_brings_them(tmp_path: Path) -> None:

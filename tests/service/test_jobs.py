@@ -30,6 +30,11 @@ def test_an_answer(tiny: Classifier) -> None:
     assert (answer.media_type, answer.seconds) == ("application/json", 1.0)
 
 
+def test_a_service_without_bounds(tiny: Classifier) -> None:
+    answer = perform(tiny, "classify", BytesIO(noise(1.0)), {}, Bounds(sound_seconds=1e308))
+    assert answer.seconds == 1.0
+
+
 def test_a_model_that_is_gone(tiny: Classifier) -> None:
     head, body = _answer({"tiny": tiny}, BOUNDS, {**JOB, "model": "other"}, noise(1.0))
     assert (head["error"], body) == ("unknown_model", b"")

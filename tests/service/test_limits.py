@@ -196,10 +196,62 @@ class TestLoad:
             assert httpx.post(f"{service.url}/v1/classify", content=CLIP).status_code == 200
             assert service.metric("earmark_worker_restarts_total") == 0
 
+    @pytest.mark.parametrize("path", ["/v1/classify", "/model/predict"])
+    def test_who_leaves_makes_room_in_the_queue(self, path: str, strict: Running) -> None:
+        body, media_type = form_of(CLIP)
+        header = head(strict, path=path, content_type=media_type, content_length=len(body))
+        with ThreadPoolExecutor(2) as pool, held_up(strict):
+            first = posted(pool, strict)
+            strict.wait_for("earmark_busy_workers", 1)
+            with connected(strict) as leaving:
+                leaving.sendall(header + body)
+                strict.wait_for("earmark_queue_jobs", 1)
+            strict.wait_for("earmark_queue_jobs", 0)
+            until(strict, lambda: f"POST {path} 499" in strict.log)
+            second = posted(pool, strict)
+            strict.wait_for("earmark_queue_jobs", 1)
+        assert [future.result().status_code for future in (first, second)] == [200, 200]
+
+    def test_who_leaves_while_heard_does_not_keep_the_worker(self, strict: Running) -> None:
+        with held_up(strict), connected(strict) as leaving:
+            leaving.sendall(head(strict, path="/v1/events", content_length=len(CLIP)) + CLIP)
+            strict.wait_for("earmark_busy_workers", 1)
+            leaving.close()
+            until(strict, lambda: "POST /v1/events 499" in strict.log)
+        strict.wait_for("earmark_busy_workers", 0)
+        assert httpx.post(f"{strict.url}/v1/classify", content=CLIP).status_code == 200
+        assert strict.metric("earmark_worker_restarts_total") == 0
+
+    def test_batches_leave_the_queue_to_others(self, tiny_models: list[Path]) -> None:
+        body, media_type = form_of(*[CLIP] * 3)
+        with serving(tiny_models, limits={"queue": 2}) as service, ThreadPoolExecutor(4) as pool:
+            headers = {"content-type": media_type}
+            with held_up(service):
+                url = f"{service.url}/v1/batch"
+                batches = [pool.submit(httpx.post, url, content=body, headers=headers, timeout=60) for _ in range(2)]
+                service.wait_for("earmark_queue_jobs", 3)
+                singles = [posted(pool, service) for _ in range(2)]
+                service.wait_for("earmark_queue_jobs", 5)
+                assert error_of(httpx.post(f"{service.url}/v1/classify", content=CLIP))["code"] == "queue_full"
+            assert [future.result().status_code for future in (*batches, *singles)] == [200] * 4
+
     def test_batches_wait_where_others_are_refused(self, strict: Running) -> None:
         body, media_type = form_of(*[CLIP] * 6)
         answer = httpx.post(f"{strict.url}/v1/batch", content=body, headers={"content-type": media_type})
         assert [json.loads(line)["number"] for line in answer.text.splitlines()] == list(range(6))
+
+
+def test_uploads_of_all_clients_have_so_much_room_together(tiny_models: list[Path]) -> None:
+    with serving(tiny_models, limits={"upload_bytes": 3_000_000, "queue": 0}) as service:
+        url, data = f"{service.url}/v1/classify", bytes(2_000_000)
+        with connected(service) as other:
+            other.sendall(head(service, content_length=3_000_000) + data)
+            until(service, lambda: httpx.post(url, content=data).status_code == 503)
+            full = httpx.post(url, content=data)
+            assert (error_of(full)["code"], full.headers["retry-after"]) == ("no_space", "10")
+            assert "3000000 bytes" in error_of(full)["message"]
+            assert httpx.post(url, content=CLIP).status_code == 200  # of what fits into memory
+        until(service, lambda: error_of(httpx.post(url, content=data))["code"] == "not_audio")
 
 
 def test_no_file_is_left_behind(tiny_models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,6 +264,8 @@ def test_no_file_is_left_behind(tiny_models: list[Path], tmp_path: Path, monkeyp
             httpx.post(f"{service.url}/v1/wav", content=data, timeout=60)
         with connected(service) as connection:  # one that goes away while its file is written
             connection.sendall(head(service, content_length=10**8) + bytes(2_000_000))
+        until(service, lambda: service.log.count("POST /v1/wav") == 3 and "/v1/classify 499" in service.log)
+        assert list(folder.iterdir()) == []
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(60) == 0
         assert not folder.exists()

@@ -267,6 +267,7 @@ def test_sound_is_counted(running: Running) -> None:
         ('{"sample_rate": 16000, "top": 0}', "bad_option", "top=0"),
         ('{"sample_rate": 16000, "on": 2}', "bad_option", "2"),
         ('{"sample_rate": 16000, "on": NaN}', "bad_option", "nan"),
+        ('{"sample_rate": 16000, "smoothing": 1e308}', "bad_option", "smoothing_seconds is 1e+308"),
         ('{"sample_rate": 1}', "bad_sample_rate", "1 Hz"),
         ('{"sample_rate": 16000, "model": "none"}', "unknown_model", "'none'"),
         ('{"sample_rate": 16000, "allow": ["Tuba"]}', "unknown_label", "'Tuba'"),
@@ -415,7 +416,7 @@ def test_there_is_room_for_so_many(tiny_models: list[Path]) -> None:
     with serving(tiny_models, limits={"listeners": 2}) as running, opened(running, **OPENING) as first:
         with opened(running, **OPENING) as second:
             assert {json.loads(client.recv())["type"] for client in (first, second)} == {"ready"}
-            assert refused(running)[::2] == ("too_many_listeners", 1013)
+            assert refused(running, json.dumps(OPENING))[::2] == ("too_many_listeners", 1013)
             assert running.metric("earmark_listeners") == 2
         running.wait_for("earmark_listeners", 1)
         assert listened(running, [], **OPENING).code == 1000

@@ -1,8 +1,6 @@
 """The benchmark of the service, in parts and on little: what loads it is answered, and its figures are numbers."""
 
-import asyncio
 import json
-from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,19 +10,13 @@ import pytest
 from benchmarks.attack import attack
 from benchmarks.bench import Bench
 from benchmarks.httpclient import Client, get, post_form
-from benchmarks.serve import PEERS, live_row, send_clips, throughput
+from benchmarks.serve import PEERS, live_row, see_all_heard, send_clips, throughput
 from benchmarks.services import Service, load, plain_service
 
 from earmark.inference.classifier import Classifier
 from tests.service.hostile import HostileFile
 from tests.service.process import Running, serving
 from tests.service.sounds import noise
-
-
-def run_apart(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run it in a thread of its own: a browser that other tests have open keeps a loop in this one."""
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(asyncio.run, work).result()
 
 
 @pytest.fixture
@@ -73,10 +65,26 @@ def test_listeners_take_down_when_scores_come(running: Running, tiny_models: lis
     frames = int((2.0 - card.frame_length_seconds) / card.frame_hop_seconds + 1 + 1e-6)
     assert taken["frames"] == [frames] * 3
     assert all(delay > 0 for delay in taken["delays"])
+    see_all_heard(taken, plan, card.sample_rate)
+    with pytest.raises(AssertionError, match=f"are not {frames} to {frames}"):
+        see_all_heard(taken | {"frames": [frames, frames - 1, frames]}, plan, card.sample_rate)
     assert live_row("three", taken, 0.1).ours.value >= 1000 * sorted(taken["delays"])[-2]
     running.wait_for("earmark_listeners", 0)
     with pytest.raises(RuntimeError, match="top=0 is not allowed"):
         load("liveload", plan | {"opening": plan["opening"] | {"top": 0}})
+
+
+def test_listeners_that_are_dropped_are_no_figure(tiny_models: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "sound").write_bytes(noise(8.0)[44:])
+    with serving(tiny_models) as ending, ThreadPoolExecutor(1) as threads:
+        plan: dict[str, Any] = {"host": "127.0.0.1", "port": ending.port, "listeners": 2, "seconds": 4.0, "seed": 1}
+        plan |= {"sound": str(tmp_path / "sound"), "opening": {"sample_rate": 16_000}}
+        loaded = threads.submit(load, "liveload", plan | {"length_seconds": 1.0, "hop_seconds": 0.5})
+        ending.wait_for("earmark_listeners", 2)
+        ending.process.terminate()
+        with pytest.raises(RuntimeError, match="a listener was dropped"):
+            loaded.result()
+        assert ending.process.wait(60) == 0
 
 
 def test_an_attack_is_taken_down(running: Running) -> None:

@@ -190,6 +190,9 @@ class TestRefusals:
             ("threshold=nan", "bad_option", "threshold='nan' is not allowed"),
             ("start=-1", "bad_option", "start='-1' is not allowed"),
             ("start=inf", "bad_option", "start='inf' is not allowed"),
+            ("start=1e308", "bad_option", "start=1e+308 s must be 0 or more, and at most 1000000000 s"),
+            ("start=1e308&end=1e308", "bad_option", "start=1e+308 s must be 0 or more"),
+            ("end=1e305", "bad_option", "end=1e+305 s must lie after start=0.0 s, and at most at 1000000000 s"),
             ("start=1&end=0.5", "bad_option", "end=0.5 s must lie after start=1.0 s"),
             ("start=9", "bad_option", "start=9 s is not before the end of upload, which lasts 1.500 s"),
             ("format=xml", "bad_option", "format='xml' is not allowed"),
@@ -206,6 +209,16 @@ class TestRefusals:
         error = error_of(client.post(f"/v1/classify?{query}", content=CLIP))
         assert error["code"] == code
         assert said in error["message"]
+
+    @pytest.mark.parametrize("name", ["smoothing", "min_duration", "merge_gap"])
+    def test_of_too_many_seconds(self, name: str, client: httpx.Client) -> None:
+        error = error_of(client.post(f"/v1/events?{name}=1e308", content=CLIP))
+        assert error["code"] == "bad_option"
+        assert f"{name}_seconds is 1e+308: it must be" in error["message"]
+
+    @pytest.mark.parametrize("span", ["start=1e308", "end=1e305", "start=1e308&end=1e305"])
+    def test_of_a_span_beyond_all_sound(self, span: str, client: httpx.Client) -> None:
+        assert error_of(client.post(f"/v1/wav?{span}", content=CLIP))["code"] == "bad_option"
 
     def test_of_a_rule_that_contradicts_itself(self, client: httpx.Client) -> None:
         error = error_of(client.post("/v1/events?on=0.2&off=0.5", content=CLIP))

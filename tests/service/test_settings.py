@@ -30,6 +30,11 @@ def test_others_need_one(host: str) -> None:
         ({"workers": 0}, "workers=0"),
         ({"token": ""}, "the token is empty"),
         ({"token": "two words"}, "holds spaces"),
+        (
+            {"origins": ("https://example.org/",)},
+            "origin 'https://example.org/' is not allowed: give what browsers send",
+        ),
+        ({"origins": ("*", "example.org")}, "origin 'example.org' is not allowed"),
     ],
 )
 def test_what_cannot_be(given: dict[str, Any], said: str) -> None:

@@ -25,7 +25,10 @@ from earmark.audio.samples import to_mono
 from earmark.audio.source import ByteSource, Source, open_bytes, source_name
 from earmark.errors import AudioError, EmptyAudioError, NonFiniteSamplesError, NotAudioError, OptionError
 
-__all__ = ["AudioReader", "Source", "check_span", "open_audio", "read_audio", "source_name"]
+__all__ = ["MOST_SECONDS", "AudioReader", "Source", "check_span", "open_audio", "read_audio", "source_name"]
+
+MOST_SECONDS = 1e9
+"""The latest start and end: 31 years, of which the samples can be counted at any rate."""
 
 _MOST_BLOCK_VALUES = 1 << 22  # 16 MB, also of a thousand channels
 
@@ -39,11 +42,12 @@ def open_audio(
     ----------
     source : Source
         A path, the bytes of a file, a binary file object (read from its beginning if it can seek, else from where it
-        stands), or ``(array, sample_rate_hz)`` with an array of shape (samples,) or (samples, channels).
+        stands), or ``(array, sample_rate_hz)`` with an array of shape (samples,) or (samples, channels). A reader that
+        was opened for the same rate, `start` and `end` is given back, so that one may look at its header first.
     sample_rate_hz : int
         What the model wants.
     start, end : float
-        What to analyse, in seconds; to the end by default, and never beyond it.
+        What to analyse, in seconds, at most `MOST_SECONDS`; to the end by default, and never beyond it.
     block_seconds : float
         The most that is decoded at a time. It changes no sample, only memory and delay.
 
@@ -63,6 +67,8 @@ def open_audio(
     check_span(start, end)
     if not 0 < block_seconds < math.inf:
         raise OptionError(f"block_seconds={block_seconds} must be more than 0.")
+    if isinstance(source, AudioReader):
+        return source.meant_for(rate_hz, start, end)
     decoder = _decoder(source)
     try:
         return AudioReader(decoder, source_name(source), rate_hz, start=start, end=end, block_seconds=block_seconds)
@@ -104,12 +110,12 @@ def check_span(start: float, end: float | None) -> None:
     Raises
     ------
     OptionError
-        If the start is negative, or the end not after it, or either not finite.
+        If the start is negative, or the end not after it, or either not finite or beyond `MOST_SECONDS`.
     """
-    if not 0 <= start < math.inf:
-        raise OptionError(f"start={start} s must be 0 or more.")
-    if end is not None and not start < end < math.inf:
-        raise OptionError(f"end={end} s must lie after start={start} s.")
+    if not 0 <= start <= MOST_SECONDS:
+        raise OptionError(f"start={start} s must be 0 or more, and at most {MOST_SECONDS:.0f} s.")
+    if end is not None and not start < end <= MOST_SECONDS:
+        raise OptionError(f"end={end} s must lie after start={start} s, and at most at {MOST_SECONDS:.0f} s.")
 
 
 def _decoder(source: Source) -> Decoder:
@@ -159,13 +165,14 @@ class AudioReader:
         self, decoder: Decoder, name: str, sample_rate_hz: int, *, start: float, end: float | None, block_seconds: float
     ) -> None:
         self.name, self.sample_rate_hz = name, sample_rate_hz
+        self._asked = (sample_rate_hz, start, end)
         self.source_rate_hz = checked_rate_hz(decoder.rate_hz, name)
         self.channels, self.container, self.codec = decoder.channels, decoder.container, decoder.codec
         self._decoder = decoder
         self._start = round(start * self.source_rate_hz)
         self._stop = None if end is None else max(round(end * self.source_rate_hz), self._start + 1)
         most_samples = max(_MOST_BLOCK_VALUES // self.channels, 1)
-        self._block_samples = min(max(round(block_seconds * self.source_rate_hz), 1), most_samples)
+        self._block_samples = max(round(min(block_seconds * self.source_rate_hz, most_samples)), 1)
         self._samples = 0
         self._read = False
         self._doctor = Doctor(self.source_rate_hz, sample_rate_hz)
@@ -196,6 +203,15 @@ class AudioReader:
     def findings(self) -> tuple[Finding, ...]:
         """What the decoder and the doctor noticed; complete after the last block."""
         return (*self._decoder.findings, *self._length_findings(), *self._doctor.findings())
+
+    def meant_for(self, sample_rate_hz: int, start: float, end: float | None) -> Self:
+        """Return the reader itself; raise OptionError if it was opened for another rate, start or end."""
+        asked = (sample_rate_hz, start, end)
+        if asked != self._asked:
+            raise OptionError(
+                f"{self.name} was opened for rate, start and end {self._asked}, and {asked} is asked: open it again."
+            )
+        return self
 
     def __enter__(self) -> Self:
         return self

@@ -6,16 +6,19 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 
 from earmark.errors import AudioError, AudioIsFolderError, AudioNotFoundError, EmptyAudioError, OptionError
 
+if TYPE_CHECKING:
+    from earmark.audio.decode import AudioReader
+
 __all__ = ["ByteSource", "Source", "open_bytes", "source_name"]
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[np.ndarray, int]
-"""A path, the bytes of a file, a binary file object, or ``(array, sample_rate_hz)``."""
+Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | tuple[np.ndarray, int] | AudioReader"
+"""A path, the bytes of a file, a binary file object, ``(array, sample_rate_hz)``, or what `open_audio` gave."""
 
 _HEAD_BYTES = 64
 # A Path has made one slash of two; one letter is a drive.

@@ -1,14 +1,16 @@
 """The command that makes models a service."""
 
 import logging
+import math
 import webbrowser
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from earmark.cli import options
 from earmark.cli.messages import complain
-from earmark.errors import needs_extra
+from earmark.errors import OptionError, needs_extra
 
 if TYPE_CHECKING:
     from earmark.service.settings import Limits
@@ -100,7 +102,7 @@ def serve(
                 say(f"--insecure: whoever reaches {host} can use this service")
             say(f"{', '.join(settings.models)} at {address}{'' if json_logs else ' (Ctrl-C ends it)'}")
             if open_page:
-                webbrowser.open(address)
+                Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # it may wait for a text browser
 
         run(settings, as_json=json_logs, on_ready=greet)
 
@@ -108,8 +110,11 @@ def serve(
 def _limits(max_megabytes: float, max_seconds: float, timeout: float, queue: int) -> "Limits":
     from earmark.service.settings import Limits
 
+    upload_bytes = max_megabytes * _MEGABYTE
+    if not math.isfinite(upload_bytes):
+        raise OptionError(f"--max-megabytes {max_megabytes} is not allowed: give a number such as 200")
     return Limits(
-        upload_bytes=round(max_megabytes * _MEGABYTE),
+        upload_bytes=round(upload_bytes),
         sound_seconds=max_seconds,
         analysis_seconds=timeout,
         queue=queue,

@@ -5,6 +5,7 @@ file, waits while the queue is full. Live sound cannot: then all that is queued 
 about now again and not about some seconds ago, and the gap is reported. Time runs on through a gap.
 """
 
+import math
 import sys
 import threading
 import time
@@ -94,7 +95,8 @@ class Listening:
         self._source, self._open_stream = source, open_stream
         self._rate_hz = source.sample_rate_hz
         self._queue = _BlockQueue(round(queue_seconds * self._rate_hz), live=live)
-        self._limit = sys.maxsize if duration_seconds is None else round(duration_seconds * self._rate_hz)
+        duration_samples = math.inf if duration_seconds is None else duration_seconds * self._rate_hz
+        self._limit = round(min(duration_samples, sys.maxsize))
         self._position = 0  # samples that were scored or lost
         self.lost_seconds = 0.0
         self.stopped = self._heard_to_its_end = False

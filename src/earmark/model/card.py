@@ -51,6 +51,13 @@ class ClassRule:
             )
 
 
+_MOST_SECONDS = {
+    "smoothing_seconds": 3_600,  # whoever follows live sound keeps the scores of so much in memory
+    "min_duration_seconds": 86_400,
+    "merge_gap_seconds": 86_400,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionRule:
     """How frame scores become events; data in the card, applied by `earmark.inference.events` alone.
@@ -64,9 +71,10 @@ class DecisionRule:
     on, off : float
         Thresholds in [0, 1], ``off <= on``, of every class that `classes` does not name.
     smoothing_seconds : float
-        Length of the centred running median over frame scores; 0 for none. Rounded to an odd number of frames.
+        Length of the centred running median over frame scores, at most an hour; 0 for none. Rounded to an odd number
+        of frames.
     min_duration_seconds, merge_gap_seconds : float
-        At least 0.
+        From 0 to a day.
     classes : Mapping of str to ClassRule
         Exceptions, by label id.
 
@@ -85,9 +93,10 @@ class DecisionRule:
 
     def __post_init__(self) -> None:
         ClassRule(self.on, self.off)
-        for name in ("smoothing_seconds", "min_duration_seconds", "merge_gap_seconds"):
-            if not (_is_number(getattr(self, name)) and 0.0 <= getattr(self, name) < float("inf")):
-                raise CardError(f"{name} is {getattr(self, name)}: it must be a finite number of seconds, 0 or more")
+        for name, most in _MOST_SECONDS.items():
+            value = getattr(self, name)
+            if not (_is_number(value) and 0.0 <= value <= most):
+                raise CardError(f"{name} is {value}: it must be a number of seconds from 0 to {most}")
 
     def of(self, label_id: str) -> ClassRule:
         """Return the thresholds of a class: its own, else those of the model."""

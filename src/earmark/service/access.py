@@ -1,6 +1,8 @@
 """Who may use a service, and how much of it at once: token, host names, pages of others, requests of a client."""
 
+import ipaddress
 import secrets
+import socket
 from collections import Counter
 
 from starlette.datastructures import Headers
@@ -36,7 +38,7 @@ class Gate:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
         settings = service.settings
-        self._hosts = _allowed_hosts(settings)
+        self._hosts, self._any_address = _allowed_hosts(settings), _is_open(settings)
         self._most = settings.limits.per_client
         self._under_way: Counter[str] = Counter()
 
@@ -85,7 +87,7 @@ class Gate:
         if self._hosts is None:
             return
         host = _host_name(headers.get("host", ""))
-        if host not in self._hosts:
+        if host not in self._hosts and not (self._any_address and _is_address(host)):
             raise refusal("host_not_allowed", f"This service is not called {host!r}.")
 
     def _check_origin(self, headers: Headers) -> None:
@@ -116,7 +118,8 @@ def check_token(settings: Settings, token: str | None) -> None:
         return
     if token is None:
         raise refusal("token_missing", "This service wants a token.", **_CHALLENGE)
-    if not secrets.compare_digest(token.encode(), settings.token.encode()):
+    sent = token.encode("utf-8", "surrogatepass")  # JSON may hold half a character
+    if not secrets.compare_digest(sent, settings.token.encode()):
         raise refusal("token_wrong", "The token is not that of this service.", **_CHALLENGE)
 
 
@@ -128,9 +131,31 @@ def sent_token(headers: Headers) -> str | None:
 
 def _allowed_hosts(settings: Settings) -> frozenset[str] | None:
     """Return the names by which clients may call the service; None for any."""
-    if not settings.is_local and not settings.hosts:
-        return None
-    return _LOOPBACK | {settings.host.lower(), *(host.lower() for host in settings.hosts)}
+    names = _LOOPBACK | {settings.host.lower(), *(host.lower() for host in settings.hosts)}
+    if _is_open(settings):
+        return names | _machine_names()
+    return names if settings.is_local or settings.hosts else None
+
+
+def _is_open(settings: Settings) -> bool:
+    """Whether others may use the service without a token: then its names alone keep out pages from elsewhere."""
+    return settings.token is None and not settings.is_local
+
+
+def _machine_names() -> frozenset[str]:
+    """Return what this machine is called in its own network."""
+    name = socket.gethostname().lower()
+    short = name.partition(".")[0]
+    return frozenset({name, short, f"{short}.local"})
+
+
+def _is_address(host: str) -> bool:
+    """Whether a host is an address itself, which no page elsewhere can have for its name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_name(header: str) -> str:

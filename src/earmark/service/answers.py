@@ -8,11 +8,9 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from earmark.service.crew import Reply
+from earmark.service.reply import Reply
 
 __all__ = ["LinesAnswer", "ReplyAnswer", "json_answer"]
-
-_CHUNK_BYTES = 1 << 18
 
 
 def json_answer(content: Any) -> Response:
@@ -42,13 +40,12 @@ class ReplyAnswer(Response):
             await send({"type": "http.response.body", "body": body})
             return
         try:
-            with body.open("rb") as file:
-                await send(start)
-                while chunk := file.read(_CHUNK_BYTES):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send(start)
+            for piece in self._reply.pieces():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
-            body.unlink(missing_ok=True)
+            self._reply.discard()
 
 
 class LinesAnswer(StreamingResponse):

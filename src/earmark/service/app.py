@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -50,6 +51,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await service.stop()
 
     app = FastAPI(
+        # Else FastAPI tells of each request, query and errors included, wherever the environment says. One that has no
+        # telemetry passes over this.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         title="earmark",
         description=_DESCRIPTION,
         version=__version__,
@@ -62,9 +66,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         exception_handlers={HTTPException: _refuse},
     )
     app.state.service = service
+    if service.settings.token:
+        _describe_token(app)
     for part in (rest, max_api, pages, live):
         app.router.routes.extend(part.router.routes)  # included routers would be asked anew for each request
     return app
+
+
+def _describe_token(app: FastAPI) -> None:
+    """Let the description of the routes, and the page that tries them, know of the token."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        described = describe()
+        described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        described["security"] = [{"token": []}]
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _middleware(service: Service) -> list[Middleware]:

@@ -3,14 +3,14 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
-from earmark.service.crew import Crew, Job, Reply
+from earmark.service.crew import Crew, Job
 from earmark.service.metrics import Metrics
 from earmark.service.observer import Visit
 from earmark.service.problems import RefusedError
+from earmark.service.reply import Reply
 
 __all__ = ["answer_lines"]
 
@@ -21,7 +21,8 @@ _AHEAD = 2  # recordings under way for each worker: one in work, one ready
 async def answer_lines(jobs: Sequence[Job], crew: Crew, metrics: Metrics, visit: Visit) -> AsyncGenerator[bytes, None]:
     """Yield a line of JSON for each job, in their order: the result or the error, with the job's number.
 
-    No more jobs are under way than keep the workers busy, so that a batch leaves room for others.
+    A long line comes in pieces. No more jobs are under way than keep the workers busy, so that a batch leaves room for
+    others.
 
     Parameters
     ----------
@@ -50,27 +51,29 @@ async def answer_lines(jobs: Sequence[Job], crew: Crew, metrics: Metrics, visit:
             else:
                 visit.sound_seconds += reply.seconds
                 metrics.count_sound(jobs[number].model, reply.seconds)
-                yield _numbered(number, _taken(reply))
+                for piece in _numbered(number, reply):
+                    yield piece
+                reply.discard()
             under_way.popleft()
     finally:
         for task in under_way:
-            task.cancel()
+            _abandon(task)
 
 
 def _line(content: dict[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _numbered(number: int, line: bytes) -> bytes:
-    """Return an object of JSON with its number before all else."""
-    return b'{"number": %d, %b' % (number, line.removeprefix(b"{"))
+def _numbered(number: int, reply: Reply) -> Iterator[bytes]:
+    """Yield an object of JSON with its number before all else."""
+    pieces = reply.pieces(start=len(b"{"))
+    yield b'{"number": %d, %b' % (number, next(pieces))
+    yield from pieces
 
 
-def _taken(reply: Reply) -> bytes:
-    """Return what a worker wrote, and delete its file if it has one."""
-    if not isinstance(reply.body, Path):
-        return reply.body
-    try:
-        return reply.body.read_bytes()
-    finally:
-        reply.body.unlink(missing_ok=True)
+def _abandon(task: asyncio.Task[Reply]) -> None:
+    """Let go of a job of whose answer nobody will hear."""
+    if task.cancel():
+        return
+    if not task.cancelled() and task.exception() is None:  # to ask is to say that it was no oversight
+        task.result().discard()

@@ -14,14 +14,14 @@ from earmark.errors import ModelError
 from earmark.service.logs import LOGGER, log_failure
 from earmark.service.member import DeadMemberError, Member
 from earmark.service.pipe import Message
-from earmark.service.problems import Problem, RefusedError, refusal
+from earmark.service.problems import RefusedError, refusal
+from earmark.service.reply import Reply
 from earmark.service.settings import Settings
 
-__all__ = ["Crew", "Job", "Reply"]
+__all__ = ["Crew", "Job"]
 
 _LOG = logging.getLogger(LOGGER)
 _PAUSES_SECONDS = (0.0, 1.0, 5.0, 30.0)  # before a worker is started that did not start; the last of them for ever
-_RETRY_SECONDS = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +46,6 @@ class Job:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a worker answered.
-
-    Parameters
-    ----------
-    body : bytes or Path
-        The answer, or the service's own file with it, which the receiver deletes.
-    size : int
-        Its bytes.
-    media_type : str
-        Its content type.
-    seconds : float
-        How much sound it is about.
-    """
-
-    body: bytes | Path
-    size: int
-    media_type: str
-    seconds: float
-
-
 class Crew:
     """Worker processes behind a bounded queue, for one event loop.
 
@@ -86,7 +64,7 @@ class Crew:
         self._folder, self._on_restart = folder, on_restart
         self._members: set[Member] = set()  # of the present generation; older ones finish their job
         self._idle: deque[Member] = deque()
-        self._waiting: deque[asyncio.Future[Member]] = deque()
+        self._waiting: dict[asyncio.Future[Member], bool] = {}  # by when they came, and whether they are patient
         self._tasks: set[asyncio.Task[None]] = set()
         self._answers = count()
         self._busy = 0
@@ -184,48 +162,57 @@ class Crew:
             raise _crashed() from death
 
     async def _attempt(self, job: Job, *, patient: bool) -> Reply:
-        message = {
-            "task": job.task,
-            "model": job.model,
-            "options": dict(job.options),
-            "large": str(self._folder / f"answer-{next(self._answers)}"),
-        }
-        async with self._lent(patient=patient) as member:
-            head, body = await self._within_time(member, member.ask(message, job.sound))
-        return _reply(head, body)
+        large = self._folder / f"answer-{next(self._answers)}"
+        async with self._lent(large, patient=patient) as (member, deadline):
+            head, body = await self._by(deadline, member, member.ask(_message(job, large), job.sound))
+            return _reply(head, body)
 
-    async def _within_time(self, member: Member, answer: Awaitable[Message]) -> Message:
+    async def _by(self, deadline: float, member: Member, answer: Awaitable[Message]) -> Message:
         """Wait for an answer; end a worker that takes too long."""
         try:
-            async with asyncio.timeout(self._limits.analysis_seconds):
+            async with asyncio.timeout_at(deadline):
                 return await answer
         except TimeoutError:
             member.kill()
+            await member.join()  # until then it may write
             allowed = f"{self._limits.analysis_seconds:g} s"
             raise refusal("analysis_too_long", f"The analysis was stopped after {allowed}.") from None
 
     @asynccontextmanager
-    async def _lent(self, *, patient: bool) -> AsyncIterator[Member]:
-        """Lend a worker; one whose borrower is cancelled comes back when it has finished."""
+    async def _lent(self, large: Path, *, patient: bool) -> AsyncIterator[tuple[Member, float]]:
+        """Lend a worker until a time of the loop; one whose borrower is cancelled comes back when it has finished.
+
+        What it wrote to the file for a large answer goes, unless all went well.
+        """
         member = await self._next_member(patient=patient)
+        deadline = asyncio.get_running_loop().time() + self._limits.analysis_seconds
         self._busy += 1
         try:
-            yield member
+            yield member, deadline
         except asyncio.CancelledError:
-            self._keep(self._take_back(member))
+            self._keep(self._take_back(member, deadline, large))
             raise
         except BaseException:
+            large.unlink(missing_ok=True)
             self._return(member)
             raise
         self._return(member)
 
-    async def _take_back(self, member: Member) -> None:
-        with suppress(RefusedError, DeadMemberError):
-            await self._within_time(member, member.answer())
+    async def _take_back(self, member: Member, deadline: float, large: Path) -> None:
+        """Wait for an answer that nobody wants any more, no longer than somebody would."""
+        try:
+            with suppress(RefusedError, DeadMemberError):
+                await self._by(deadline, member, member.answer())
+        finally:
+            large.unlink(missing_ok=True)
         self._return(member)
 
     def _return(self, member: Member) -> None:
         self._busy -= 1
+        self._release(member)
+
+    def _release(self, member: Member) -> None:
+        """Let a worker without a job have the next, if it shall have one."""
         if not member.is_ready:  # its end is noticed, and then it is replaced
             return
         if member in self._members:
@@ -236,7 +223,8 @@ class Crew:
     def _offer(self, member: Member) -> None:
         """Give a worker to who has waited longest, or let it be idle."""
         while self._waiting:
-            waiting = self._waiting.popleft()
+            waiting = next(iter(self._waiting))
+            del self._waiting[waiting]
             if not waiting.done():
                 waiting.set_result(member)
                 return
@@ -248,24 +236,28 @@ class Crew:
             raise _ending()
         if self._idle:
             return self._idle.popleft()
-        if not patient and len(self._waiting) >= self._limits.queue:
-            said = f"All workers are busy and {len(self._waiting)} recordings wait."
-            raise refusal("queue_full", said, retry_after=_RETRY_SECONDS)
+        if not patient:
+            self._check_queue()
         waiting: asyncio.Future[Member] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
+        self._waiting[waiting] = patient
         try:
             async with asyncio.timeout(None if patient else self._limits.analysis_seconds):
                 return await waiting
         except (TimeoutError, asyncio.CancelledError) as stop:
             if waiting.done() and not (waiting.cancelled() or waiting.exception()):
-                self._offer(waiting.result())
+                self._release(waiting.result())
             if isinstance(stop, asyncio.CancelledError):
                 raise
             said = f"No worker was free within {self._limits.analysis_seconds:g} s."
-            raise refusal("no_worker", said, retry_after=_RETRY_SECONDS) from None
+            raise refusal("no_worker", said) from None
         finally:
-            if waiting in self._waiting:
-                self._waiting.remove(waiting)
+            self._waiting.pop(waiting, None)
+
+    def _check_queue(self) -> None:
+        """Refuse a job if as many as may wait do; those of batches are patient and take nobody's place."""
+        impatient = sum(not patient for patient in self._waiting.values())
+        if impatient >= self._limits.queue:
+            raise refusal("queue_full", f"All workers are busy and {impatient} recordings wait.")
 
     async def _recruits(self) -> list[Member]:
         """Start as many workers as there shall be, all or none."""
@@ -319,11 +311,15 @@ class Crew:
         task.add_done_callback(self._tasks.discard)
 
 
+def _message(job: Job, large: Path) -> dict[str, Any]:
+    return {"task": job.task, "model": job.model, "options": dict(job.options), "large": str(large)}
+
+
 def _reply(head: Mapping[str, Any], body: bytes) -> Reply:
     if "error" in head:
         if "trace" in head:
             log_failure("a worker failed", head["trace"])
-        raise RefusedError(Problem(head["error"], head["message"]))
+        raise refusal(head["error"], head["message"])
     return Reply(Path(head["file"]) if "file" in head else body, head["bytes"], head["media"], head["seconds"])
 
 
@@ -332,4 +328,4 @@ def _crashed() -> RefusedError:
 
 
 def _ending() -> RefusedError:
-    return refusal("ending", "The service is ending.", retry_after=_RETRY_SECONDS)
+    return refusal("ending", "The service is ending.")

@@ -1,8 +1,10 @@
 """The headers on every answer that tell browsers what a page of this service may do, and others to keep out."""
 
+from collections.abc import Iterable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["SafeHeaders"]
+__all__ = ["SafeHeaders", "made_safe"]
 
 _POLICY = (
     "default-src 'self'; media-src 'self' blob:; img-src 'self' blob: data:; connect-src 'self'; "
@@ -21,8 +23,16 @@ _CACHE = b"cache-control"
 _NO_STORE = (_CACHE, b"no-store")
 
 
+def made_safe(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return headers with those added; what says nothing about being kept is not to be kept."""
+    whole = [*headers, *_ALWAYS]
+    if all(name != _CACHE for name, _ in whole):
+        whole.append(_NO_STORE)
+    return whole
+
+
 class SafeHeaders:
-    """ASGI middleware that adds them; what says nothing about being kept is not to be kept.
+    """ASGI middleware that adds them.
 
     Parameters
     ----------
@@ -38,10 +48,7 @@ class SafeHeaders:
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), *_ALWAYS]
-                if all(name != _CACHE for name, _ in headers):
-                    headers.append(_NO_STORE)
-                message = {**message, "headers": headers}
+                message = {**message, "headers": made_safe(message.get("headers", ()))}
             await send(message)
 
         await self._app(scope, receive, send_safely if scope["type"] == "http" else send)

@@ -1,6 +1,5 @@
 """What a worker can be asked: each task turns the sound that somebody sent into the bytes of the answer."""
 
-import math
 import wave
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from earmark.audio.decode import open_audio
+from earmark.audio.decode import MOST_SECONDS, AudioReader, check_span, open_audio
 from earmark.errors import OptionError
 from earmark.inference.changedrule import changed_rule
 from earmark.inference.classifier import Classifier
@@ -20,9 +19,22 @@ from earmark.inference.results import Result
 from earmark.model.card import ModelCard
 from earmark.service.problems import refusal
 
-__all__ = ["MEDIA_TYPES", "RULE_FIELDS", "TASKS", "WAV_RATE_HZ", "Answer", "Bounds", "label_entries", "perform"]
+__all__ = [
+    "MAX_ROW_SECONDS",
+    "MEDIA_TYPES",
+    "RULE_FIELDS",
+    "TASKS",
+    "WAV_RATE_HZ",
+    "Answer",
+    "Bounds",
+    "label_entries",
+    "perform",
+]
 
 JSON = "application/json"
+MAX_ROW_SECONDS = 0.96
+"""Of what the task ``max`` counts its start time in."""
+
 WAV_RATE_HZ = 16_000
 """Of the sound that the task ``wav`` gives back."""
 
@@ -48,7 +60,7 @@ RULE_FIELDS = {
 
 _SPARE_SECONDS = 1.0  # by so much more than allowed is read, to know that there is more
 _FULL_SCALE = 2**15 - 1  # of 16-bit samples
-_MAX_TAGS, _MAX_ROW_SECONDS, _MAX_ROWS = 5, 0.96, 10
+_MAX_TAGS, _MAX_ROWS = 5, 10
 
 _Answer = TypeVar("_Answer", bound=Result)
 
@@ -154,21 +166,31 @@ def _bounded(
 ) -> _Answer:
     """Ask about no more sound than is allowed, and refuse what is longer: by its header, else when that is reached."""
     start, end = given.get("start", 0.0), given.get("end")
-    last = _last_second(sound, rate_hz, start, end, bounds)
-    result = method(sound, **{**given, "end": last})
+    with _opened(sound, rate_hz, start, end, bounds) as reader:
+        result = method(reader, **{**given, "end": _last_second(start, end, bounds)})
     if result.seconds > bounds.sound_seconds:
         raise _too_long(f"more than {bounds.sound_seconds:g}", bounds)
     return replace(result, parameters={**result.parameters, "end": end})
 
 
-def _last_second(sound: BinaryIO, rate_hz: int, start: float, end: float | None, bounds: Bounds) -> float | None:
-    """Return where to stop reading: at `end`, or just behind what is allowed; refuse what the header says is longer."""
-    wanted = math.inf if end is None else end
-    with open_audio(sound, rate_hz, start=start, end=end) as reader:
-        claimed = reader.duration_seconds
-    if claimed is not None and min(claimed, wanted) - start > bounds.sound_seconds:
-        raise _too_long(f"{min(claimed, wanted) - start:.0f}", bounds)
-    return min(wanted, start + bounds.sound_seconds + _SPARE_SECONDS)
+def _opened(sound: BinaryIO, rate_hz: int, start: float, end: float | None, bounds: Bounds) -> AudioReader:
+    """Open a recording as far as `_last_second`; refuse one of which the header says that there is more."""
+    check_span(start, end)
+    reader = open_audio(sound, rate_hz, start=start, end=_last_second(start, end, bounds))
+    claimed = reader.duration_seconds
+    if claimed is not None and (seconds := _earlier(claimed, end) - start) > bounds.sound_seconds:
+        reader.close()
+        raise _too_long(f"{seconds:.0f}", bounds)
+    return reader
+
+
+def _last_second(start: float, end: float | None, bounds: Bounds) -> float:
+    """Return where to stop reading: at `end`, or just behind what is allowed."""
+    return min(_earlier(start + bounds.sound_seconds + _SPARE_SECONDS, end), MOST_SECONDS)
+
+
+def _earlier(seconds: float, end: float | None) -> float:
+    return seconds if end is None else min(seconds, end)
 
 
 def _too_long(seconds: str, bounds: Bounds) -> Exception:
@@ -180,9 +202,8 @@ def _too_long(seconds: str, bounds: Bounds) -> Exception:
 def _wav(_: Classifier, sound: BinaryIO, given: dict[str, Any], bounds: Bounds) -> Answer:
     """Give the sound back as 16-bit mono WAV, which every browser plays."""
     start, end = given.get("start", 0.0), given.get("end")
-    last = _last_second(sound, WAV_RATE_HZ, start, end, bounds)
     made = BytesIO()
-    with open_audio(sound, WAV_RATE_HZ, start=start, end=last) as reader, wave.open(made, "wb") as file:
+    with _opened(sound, WAV_RATE_HZ, start, end, bounds) as reader, wave.open(made, "wb") as file:
         file.setparams((1, 2, WAV_RATE_HZ, 0, "NONE", ""))
         for block in reader:
             file.writeframesraw(np.rint(np.clip(block, -1, 1) * _FULL_SCALE).astype("<i2").tobytes())
@@ -196,8 +217,9 @@ def _max_predict(classifier: Classifier, sound: BinaryIO, given: dict[str, Any],
 
     Its `filter` names labels, of which those that do not exist are passed over; here it comes before the best five.
     """
-    start = max(0.0, int(given["start_time"] / _MAX_ROW_SECONDS) * _MAX_ROW_SECONDS)
-    end = start + _MAX_ROWS * _MAX_ROW_SECONDS
+    check_span(max(0.0, given["start_time"]), None)
+    start = max(0.0, int(given["start_time"] / MAX_ROW_SECONDS) * MAX_ROW_SECONDS)
+    end = start + _MAX_ROWS * MAX_ROW_SECONDS
     options = {"start": start, "end": end, "top_k": 0, "threshold": 0.0, "novelty": "ignore"}
     result = _bounded(classifier.classify, sound, classifier.card.sample_rate, options, bounds)
     if given["start_time"] >= start + result.seconds:  # a row may begin before the end of the clip, and this after it

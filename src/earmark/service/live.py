@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from earmark.service.access import check_token, sent_token
 from earmark.service.listener import Listener
 from earmark.service.logs import LOGGER, log_request
 from earmark.service.opening import EXAMPLE, Opening
-from earmark.service.problems import Problem, problem_of, refusal
+from earmark.service.problems import Problem, RefusedError, problem_of, refusal
 from earmark.service.state import Service
 
 __all__ = ["MESSAGE_BYTES", "router"]
@@ -33,6 +33,9 @@ MESSAGE_BYTES = 2**20
 OPENING_SECONDS = 10.0
 """How long a client may take to say what it will send."""
 
+MOST_UNOPENED = 256
+"""How many streams may wait for that; they are no listeners yet, for strangers can open them too."""
+
 READING_SECONDS = 30.0
 """How long a client may leave unread what it was sent."""
 
@@ -41,7 +44,13 @@ _FIRST = f"send an object such as {EXAMPLE} first."
 _DONE, _GOING_AWAY, _REFUSED, _TOO_LARGE, _FAILED, _FULL = 1000, 1001, 1008, 1009, 1011, 1013
 _LOST = 1006
 _SERVER_ENDS = 1012  # see `ListeningProtocol`
-_CLOSE_CODES = {"too_large": _TOO_LARGE, "internal": _FAILED, "too_many_listeners": _FULL, "ending": _GOING_AWAY}
+_CLOSE_CODES = {
+    "too_large": _TOO_LARGE,
+    "internal": _FAILED,
+    "too_many_listeners": _FULL,
+    "client_busy": _FULL,
+    "ending": _GOING_AWAY,
+}
 
 _LOG = logging.getLogger(LOGGER)
 _Given = TypeVar("_Given")
@@ -53,14 +62,39 @@ async def listen(websocket: WebSocket) -> None:
     client = _Client(websocket)
     await websocket.accept()
     try:
+        opening = await client.opening()
         with _counted(client.service):
-            await client.serve()
+            await client.serve(opening)
     except (WebSocketDisconnect, TimeoutError):  # it went away, or reads nothing: there is nobody to tell
         pass
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends this stream and no other
         await client.refuse(error)
     finally:
         client.log()
+
+
+@contextmanager
+def _unopened(service: Service, address: str) -> Iterator[None]:
+    """Count a stream of a stranger for as long as it is not opened.
+
+    Raises
+    ------
+    RefusedError
+        If there are too many, of this address or in all.
+    """
+    streams, most = service.unopened, service.settings.limits.per_client
+    if streams[address] >= most:
+        said = f"{most} streams of this client are open and have no first message, which is as many as are allowed."
+        raise refusal("client_busy", said)
+    if streams.total() >= MOST_UNOPENED:
+        raise refusal("too_many_listeners", f"{MOST_UNOPENED} streams are open and have no first message.")
+    streams[address] += 1
+    try:
+        yield
+    finally:
+        streams[address] -= 1
+        if not streams[address]:
+            del streams[address]
 
 
 @contextmanager
@@ -88,19 +122,32 @@ class _Client:
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
         self.service: Service = websocket.app.state.service
+        self._address = websocket.client.host if websocket.client else "-"
         self._began = perf_counter()
         self._received_bytes = 0
         self._sound_seconds = 0.0
         self._code = _LOST
 
-    async def serve(self) -> None:
+    async def opening(self) -> Opening:
+        """Return the first message, of a client that may use the service."""
+        with nullcontext() if self._has_shown_token() else _unopened(self.service, self._address):
+            message = await self._first_message()
+        if not isinstance(message, str):
+            raise refusal("bad_message", f"Sound came before it was said what sound it is: {_FIRST}")
+        opening = Opening.read(message)
+        check_token(self.service.settings, opening.token or sent_token(self._websocket.headers))
+        return opening
+
+    async def serve(self, opening: Opening) -> None:
         """Hear what the client sends until it ends, or the server does."""
-        listener = await self._opened()
+        classifier = self.service.classifiers[self.service.find(opening.model)]
+        listener = await self._in_thread(Listener, classifier, opening)
         await self._tell([listener.greeting()])
         code = None
         while code is None:
             data, code = await self._receive()
             listener.add(data)
+            await asyncio.sleep(0)  # messages that came at once and complete no frame would be taken in one go
             while listener.ready or (code is not None and listener.waiting):
                 await self._hear(listener)
         await self._tell(await self._in_thread(listener.finish))
@@ -126,22 +173,24 @@ class _Client:
             milliseconds=1000 * (perf_counter() - self._began),
             sound_seconds=self._sound_seconds,
             received_bytes=self._received_bytes,
-            client=self._websocket.client.host if self._websocket.client else "-",
+            client=self._address,
         )
 
-    async def _opened(self) -> Listener:
-        """Return the listener that the first message asks for."""
+    def _has_shown_token(self) -> bool:
+        """Whether the client is no stranger, by its header; browsers can show the token in the first message alone."""
+        settings = self.service.settings
+        try:
+            check_token(settings, sent_token(self._websocket.headers))
+        except RefusedError:
+            return False
+        return settings.token is not None
+
+    async def _first_message(self) -> bytes | str:
         try:
             async with asyncio.timeout(OPENING_SECONDS):
-                message = await self._message()
+                return await self._message()
         except TimeoutError:
             raise refusal("bad_message", f"No message came for {OPENING_SECONDS:g} s: {_FIRST}") from None
-        if not isinstance(message, str):
-            raise refusal("bad_message", f"Sound came before it was said what sound it is: {_FIRST}")
-        opening = Opening.read(message)
-        check_token(self.service.settings, opening.token or sent_token(self._websocket.headers))
-        classifier = self.service.classifiers[self.service.find(opening.model)]
-        return await self._in_thread(Listener, classifier, opening)
 
     async def _hear(self, listener: Listener) -> None:
         messages = await self._in_thread(listener.hear)
@@ -175,7 +224,8 @@ class _Client:
         """
         received = await self._websocket.receive()
         if received["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(received["code"])
+            self._code = received["code"]  # what the log says of a client that closes the stream by itself
+            raise WebSocketDisconnect(self._code)
         message: bytes | str = received.get("bytes") or received.get("text") or b""
         self._received_bytes += len(message)
         if len(message) > MESSAGE_BYTES:

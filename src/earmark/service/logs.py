@@ -16,6 +16,7 @@ LOGGER = "earmark.service"
 _LOG = logging.getLogger(LOGGER)
 _FACTS, _TRACE = "facts", "trace"
 _OTHERS = ("uvicorn.error", "asyncio")
+_SILENT = "python_multipart"  # what is wrong with a form is told to who sent it
 
 
 def start_logging(*, as_json: bool) -> None:
@@ -26,6 +27,7 @@ def start_logging(*, as_json: bool) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
+    logging.getLogger(_SILENT).setLevel(logging.CRITICAL)
 
 
 def log_request(

@@ -20,6 +20,8 @@ from earmark.model.audioset import audioset_labels
 from earmark.model.card import ModelCard
 from earmark.service.answers import ReplyAnswer, json_answer
 from earmark.service.crew import Job
+from earmark.service.departure import unless_gone
+from earmark.service.jobs import MAX_ROW_SECONDS
 from earmark.service.multipart import boundary_of
 from earmark.service.observer import visit_of
 from earmark.service.problems import RefusedError, refusal
@@ -32,7 +34,6 @@ __all__ = ["description", "router"]
 router = APIRouter(route_class=PlainRoute, tags=["MAX"], include_in_schema=False)
 
 _WAV = re.compile(r"audio/.*wav")
-_ROW_SECONDS = 0.96
 _OUTSIDE = "Invalid start time: value outside audio clip"
 _NO_FILE = "Input payload validation failed: audio is missing"
 _METADATA = {
@@ -51,8 +52,9 @@ async def predict(request: Request) -> Response:
     try:
         if boundary_of(request.headers.get("content-type", "")) is None:
             raise _bad_request(_NO_FILE)
-        async with received(request, service.settings.limits, service.folder) as upload:
-            reply = await service.crew.ask(_job(service.default_model, request, upload))
+        async with received(request, service.settings.limits, service.room) as upload:
+            job = _job(service.default_model, request, upload)
+            reply = await unless_gone(request, service.crew.ask(job))
     except RefusedError as error:
         raise _as_max(error) from error
     visit_of(request.scope).sound_seconds = reply.seconds
@@ -101,7 +103,7 @@ def _options(request: Request, upload: Upload) -> dict[str, Any]:
         start_seconds = math.nan
     if not math.isfinite(start_seconds):
         raise _bad_request(f"Input payload validation failed: start_time {start_text!r} is no number")
-    if start_seconds <= -_ROW_SECONDS:
+    if start_seconds <= -MAX_ROW_SECONDS:
         raise _bad_request(_OUTSIDE)
     return {"start_time": start_seconds, "filter": ",".join(value for name, value in given if name == "filter")}
 

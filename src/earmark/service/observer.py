@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earmark.service.logs import LOGGER, log_request
@@ -94,7 +95,7 @@ class Observer:
             self._enter(scope, visit, perf_counter() - began)
 
     def _enter(self, scope: Scope, visit: Visit, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unknown")
+        route = _route_of(scope)
         self._metrics.count_request(route, visit.status, seconds)
         log_request(
             method=scope["method"],
@@ -109,7 +110,7 @@ class Observer:
     async def _answer(self, error: Exception, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
         problem = problem_of(error)
         if problem is None:
-            _LOG.error("a request to %s failed", getattr(scope.get("route"), "path", "unknown"), exc_info=error)
+            _LOG.error("a request to %s failed", _route_of(scope), exc_info=error)
             problem = Problem("internal", "The service made a mistake.")
         self._metrics.count_error(problem.code)
         if visit.started:
@@ -121,6 +122,14 @@ class Observer:
         await send({"type": "http.response.body", "body": body, "more_body": True})
         await _let_finish(receive, visit)
         await send({"type": "http.response.body", "body": b""})
+
+
+def _route_of(scope: Scope) -> str:
+    """Return the template of a request's path; of one that was refused before it was routed, by asking the routes."""
+    if "route" in scope:
+        return str(scope["route"].path)
+    routes = (route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE)
+    return str(getattr(next(routes, None), "path", "unknown"))
 
 
 def _body(problem: Problem, path: str) -> bytes:

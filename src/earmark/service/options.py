@@ -187,7 +187,8 @@ def read_batch(given: Iterable[tuple[str, str]]) -> tuple[str, Options]:
     pairs = list(given)
     tasks = [value for name, value in pairs if name == "task"] or [BATCH_TASKS[0]]
     if len(tasks) > 1 or tasks[0] not in BATCH_TASKS:
-        raise refusal("bad_option", f"task={tasks} is not allowed: give one of {', '.join(BATCH_TASKS)}.")
+        said = " and ".join(map(repr, tasks))
+        raise refusal("bad_option", f"task={said} is not allowed: give one of {', '.join(BATCH_TASKS)}.")
     if any(name == "format" for name, _ in pairs):
         raise refusal("unknown_parameter", "The parameter 'format' is not for batches: their answer is JSON Lines.")
     return tasks[0], OPTIONS[tasks[0]].read(pair for pair in pairs if pair[0] != "task")
@@ -203,5 +204,5 @@ def unknown_option(name: str, known: list[str]) -> RefusedError:
 def not_allowed(error: ValidationError) -> RefusedError:
     """Return the first of pydantic's complaints as a sentence that names the option, its value and what is allowed."""
     complaint = error.errors(include_url=False)[0]
-    said = complaint["msg"].removeprefix("Input ")
+    said = complaint["msg"].removeprefix("Input ").removeprefix("String ")
     return refusal("bad_option", f"{complaint['loc'][0]}={complaint['input']!r} is not allowed: it {said}.")

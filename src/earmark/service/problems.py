@@ -1,5 +1,6 @@
 """How errors are answered: a status, a stable code, the sentence, and what to do; the one list of all codes."""
 
+import errno
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -23,10 +24,21 @@ __all__ = ["KINDS", "Kind", "Problem", "RefusedError", "problem_of", "refusal", 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of error that clients can tell from others: its HTTP status, and what to do about it."""
+    """A kind of error that clients can tell from others.
+
+    Parameters
+    ----------
+    status : int
+        Of HTTP.
+    hint : str
+        What to do about it.
+    retry_seconds : int, optional
+        After which it is worth another try, where waiting helps.
+    """
 
     status: int
     hint: str
+    retry_seconds: int | None = None
 
 
 KINDS: dict[str, Kind] = {
@@ -50,12 +62,17 @@ KINDS: dict[str, Kind] = {
     "too_much_memory": Kind(413, "Give start and end to choose a part, narrow the labels with allow, or cut the file."),
     "analysis_too_long": Kind(408, "Give start and end to choose a part, or cut the recording."),
     "upload_too_slow": Kind(408, "Send a compressed file, such as FLAC or Opus, or use a faster line."),
-    "bad_message": Kind(422, "The messages of a stream are described in the guide, under Serve."),
-    "too_many_listeners": Kind(503, "Try again later, or ask whoever runs this service for a higher limit."),
-    "client_busy": Kind(429, "Wait for the answers to your other requests, then try again."),
-    "queue_full": Kind(503, "Try again in a moment."),
-    "no_worker": Kind(503, "Try again in a moment."),
-    "ending": Kind(503, "Try again in a moment: the service is being restarted or moved."),
+    "bad_message": Kind(422, "The messages of a stream are described in the guide, under Live sound."),
+    "too_many_listeners": Kind(503, "Try again later, when others have ended their streams."),
+    "client_busy": Kind(429, "Wait for the answers to your other requests, then try again.", 1),
+    "queue_full": Kind(503, "Try again in a moment.", 1),
+    "no_worker": Kind(503, "Try again in a moment.", 1),
+    "no_space": Kind(503, "Try again in a while, or send less at a time: a part, or a compressed file.", 10),
+    "ending": Kind(503, "Try again in a moment: the service is being restarted or moved.", 1),
+    "too_many_connections": Kind(503, "Close connections that you do not need, then try again.", 1),
+    "not_http": Kind(400, "Let a library speak HTTP, or speak it in plain words: https is for a proxy in front."),
+    "header_too_slow": Kind(408, "Send the whole header of a request at once, then its body."),
+    "header_too_large": Kind(431, "Send a shorter address and fewer header fields."),
     "bad_request": Kind(400, "See the description at /swagger.json."),
     "token_missing": Kind(401, "Send the header 'Authorization: Bearer TOKEN'."),
     "token_wrong": Kind(401, "Ask whoever runs this service for its token."),
@@ -106,9 +123,14 @@ class RefusedError(EarmarkError):
 
 
 def refusal(code: str, message: str, **headers: str) -> RefusedError:
-    """Return the error for a code of `KINDS`; ``retry_after="1"`` becomes the header ``Retry-After: 1``."""
-    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return RefusedError(Problem(code, message, named))
+    """Return the error for a code of `KINDS`; ``www_authenticate="Bearer"`` becomes the header of that name.
+
+    Where the kind says when it is worth another try, so does the header ``Retry-After``.
+    """
+    retry_seconds = KINDS[code].retry_seconds
+    named = {} if retry_seconds is None else {"retry-after": str(retry_seconds)}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return RefusedError(Problem(code, message, tuple(named.items())))
 
 
 _CODES: tuple[tuple[type[Exception], str], ...] = (
@@ -125,12 +147,17 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def problem_of(error: Exception) -> Problem | None:
     """Return how an error is answered, or None for one that is a mistake of the service itself."""
     if isinstance(error, RefusedError):
         return error.problem
     if _is_out_of_memory(error):
         return Problem("too_much_memory", "The recording takes more memory than is allowed.")
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return refusal("no_space", "The disk of the service, where large files lie for a while, is full.").problem
     for kind, code in _CODES:
         if isinstance(error, kind):
             return Problem(code, str(error))

@@ -10,6 +10,7 @@ from earmark.service import description
 from earmark.service.answers import LinesAnswer, ReplyAnswer, json_answer
 from earmark.service.batch import answer_lines
 from earmark.service.crew import Job
+from earmark.service.departure import unless_gone
 from earmark.service.facts import list_models, model_facts
 from earmark.service.metrics import MEDIA_TYPE
 from earmark.service.observer import visit_of
@@ -38,11 +39,12 @@ def _asks(task: str) -> Callable[[Request], Awaitable[Response]]:
         query = request.query_params.multi_items()
         options = OPTIONS[task].read(query)
         model = service.find(options.model_name)
-        async with received(request, service.settings.limits, service.folder) as upload:
+        async with received(request, service.settings.limits, service.room) as upload:
             if upload.fields:
                 options = OPTIONS[task].read([*query, *upload.fields])
                 model = service.find(options.model_name)
-            reply = await service.crew.ask(Job(task, model, upload.only(), options.for_worker()))
+            job = Job(task, model, upload.only(), options.for_worker())
+            reply = await unless_gone(request, service.crew.ask(job))
         visit_of(request.scope).sound_seconds = reply.seconds
         service.metrics.count_sound(model, reply.seconds)
         return ReplyAnswer(reply)
@@ -63,7 +65,7 @@ async def answer_batch(request: Request) -> Response:
     task, options = read_batch(query)
     service.find(options.model_name)
     async with AsyncExitStack() as kept:
-        upload = await kept.enter_async_context(received(request, limits, service.folder, most=limits.batch_files))
+        upload = await kept.enter_async_context(received(request, limits, service.room, most=limits.batch_files))
         task, options = read_batch([*query, *upload.fields])
         model = service.find(options.model_name)
         if not upload.sounds:
@@ -98,9 +100,9 @@ async def answer_readiness(request: Request) -> Response:
     """Say whether requests can be answered."""
     service = service_of(request)
     if service.ending.is_set():
-        raise refusal("ending", "The service is ending.", retry_after="1")
+        raise refusal("ending", "The service is ending.")
     if not service.crew.ready:
-        raise refusal("no_worker", "No worker has loaded its models.", retry_after="1")
+        raise refusal("no_worker", "No worker has loaded its models.")
     return json_answer({"status": "ready"})
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -14,17 +16,23 @@ import uvicorn
 from earmark.errors import OptionError
 from earmark.service.app import create_app
 from earmark.service.connection import PunctualProtocol
+from earmark.service.crowd import Crowd
 from earmark.service.live import MESSAGE_BYTES
-from earmark.service.logs import start_logging
-from earmark.service.settings import Settings
+from earmark.service.logs import LOGGER, start_logging
+from earmark.service.settings import Limits, Settings
 from earmark.service.state import Service
 from earmark.service.websocket import ListeningProtocol
 
-__all__ = ["run"]
+__all__ = ["grace_seconds", "run"]
 
+_LOG = logging.getLogger(LOGGER)
 _BACKLOG = 2048
-_WAITING_MESSAGES = 4
 _SPARE_SECONDS = 5.0
+
+
+def grace_seconds(limits: Limits) -> int:
+    """Return how long what is running may take to finish: its upload, its wait for a worker, and its analysis."""
+    return int(limits.upload_seconds + 2 * limits.analysis_seconds + _SPARE_SECONDS)
 
 
 def run(settings: Settings, *, as_json: bool = False, on_ready: Callable[[str], None]) -> None:
@@ -82,20 +90,18 @@ def _address(settings: Settings, own: socket.socket) -> str:
 
 
 def _config(app: Any, settings: Settings) -> uvicorn.Config:
-    limits = settings.limits
     return uvicorn.Config(
         app,
-        http=PunctualProtocol,
+        http=partial(PunctualProtocol, crowd=Crowd(), metrics=app.state.service.metrics),  # type: ignore[arg-type]
         ws=ListeningProtocol,
         ws_max_size=2 * MESSAGE_BYTES,  # what is only a little too large is told so in words
         ws_per_message_deflate=False,  # it costs more than it saves
-        ws_max_queue=_WAITING_MESSAGES,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=int(limits.upload_seconds + limits.analysis_seconds + _SPARE_SECONDS),
+        timeout_graceful_shutdown=grace_seconds(settings.limits),
     )
 
 
@@ -125,6 +131,12 @@ class _Server(uvicorn.Server):
         """End; at the second signal at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        if self.force_exit:
+            logging.getLogger("uvicorn.error").disabled = True  # what is broken off now need not be mourned
+        else:
+            under_way = len(self.server_state.tasks)
+            requests = "request is" if under_way == 1 else "requests are"
+            _LOG.info("ending: %d %s finished first, unless a second signal comes", under_way, requests)
 
     def _reload(self) -> None:
         task = asyncio.get_running_loop().create_task(self._service.reload())

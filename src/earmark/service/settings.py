@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+import re
 from dataclasses import dataclass, field, fields
 
 from earmark.errors import OptionError
@@ -11,6 +12,9 @@ __all__ = ["TOKEN_VARIABLE", "Limits", "Settings"]
 
 TOKEN_VARIABLE = "EARMARK_TOKEN"  # noqa: S105 - the name of a variable
 """Environment variable with the token, for those who would not have it among the arguments of a process."""
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,12 @@ class Settings:
             raise OptionError(f"workers={self.workers} is not allowed: give 1 or more")
         if self.token is not None and not _is_token(self.token):
             raise OptionError("the token is empty or holds spaces or other than ASCII letters, digits and signs")
+        for origin in self.origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise OptionError(
+                    f"origin {origin!r} is not allowed: give what browsers send, scheme, host and port alone, such as "
+                    "https://example.org, or * for all"
+                )
         if not (self.is_local or self.token or self.insecure):
             raise OptionError(
                 f"host {self.host} lets others in: give a token with --token or {TOKEN_VARIABLE}, or --insecure to do "

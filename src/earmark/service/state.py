@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from earmark.model.registry import is_name
 from earmark.service.crew import Crew
 from earmark.service.logs import LOGGER
 from earmark.service.metrics import Metrics
+from earmark.service.room import Room
 from earmark.service.settings import Settings
 
 __all__ = ["Service"]
@@ -38,10 +40,14 @@ class Service:
         The models by the names in their cards, loaded here for their cards and for live sound.
     listeners : int
         Streams of live sound that are open.
+    unopened : Counter of str
+        Streams that have not said yet what they will send, by the address of the client.
     stream_threads : ThreadPoolExecutor
         Where live sound is scored.
     folder : Path
         Private to the service, for what is too large for memory; it goes when the service ends.
+    room : Room
+        What uploads may take of it.
     ending : asyncio.Event
         Set once the service is to end: what never ends by itself shall end then.
 
@@ -58,8 +64,10 @@ class Service:
         self.metrics = Metrics()
         self._folder = tempfile.TemporaryDirectory(prefix="earmark-", ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
+        self.room = Room.of(settings, self.folder)
         self.crew = Crew(settings, self.folder, self.metrics.worker_restarts.inc)
         self.listeners = 0
+        self.unopened: Counter[str] = Counter()
         self.metrics.watch(
             queue=lambda: self.crew.waiting,
             busy=lambda: self.crew.busy,

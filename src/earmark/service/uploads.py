@@ -6,7 +6,7 @@ The names that clients give their files are never used, opened, or written down.
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from earmark.service.multipart import FormReader, boundary_of
 from earmark.service.problems import RefusedError, refusal
+from earmark.service.room import Room
 from earmark.service.settings import Limits
 from earmark.service.worker import IN_MEMORY_BYTES
 
@@ -50,7 +51,7 @@ class Upload:
 
 
 @asynccontextmanager
-async def received(request: Request, limits: Limits, folder: Path, *, most: int = 1) -> AsyncIterator[Upload]:
+async def received(request: Request, limits: Limits, room: Room, *, most: int = 1) -> AsyncIterator[Upload]:
     """Receive the body of a request: a form with files and fields, or else one file, whatever its content type.
 
     Parameters
@@ -59,7 +60,7 @@ async def received(request: Request, limits: Limits, folder: Path, *, most: int 
         Whose body nobody has read.
     limits : Limits
         What may come, and how slowly.
-    folder : Path
+    room : Room
         For what is too large for memory; what is written there goes at the end.
     most : int
         How many files.
@@ -67,10 +68,12 @@ async def received(request: Request, limits: Limits, folder: Path, *, most: int 
     Raises
     ------
     RefusedError
-        If too much comes, or too slowly, or what cannot be read.
+        If too much comes, or too slowly, or what cannot be read, or there is no room for it.
+    OSError
+        If the disk is full.
     """
     upload = Upload()
-    spools = _Spools(folder, most)
+    spools = _Spools(room, most)
     try:
         boundary = boundary_of(request.headers.get("content-type", ""))
         chunks = _chunks(request, limits)
@@ -137,8 +140,8 @@ def _too_slow(count: int, limits: Limits) -> RefusedError:
 class _Spools:
     """The files of one request: together in memory while they are small."""
 
-    def __init__(self, folder: Path, most: int) -> None:
-        self._folder, self._most = folder, most
+    def __init__(self, room: Room, most: int) -> None:
+        self._room, self._most = room, most
         self._spools: list[_Spool] = []
         self._memory_left = IN_MEMORY_BYTES
         self.media_types: list[str] = []
@@ -148,7 +151,7 @@ class _Spools:
             if self._most == 1:
                 raise refusal("several_files", "The request brings several files.")
             raise refusal("too_many_files", f"The request brings more than {self._most} files.")
-        spool = _Spool(self._folder, self._take_memory)
+        spool = _Spool(self._room, self._take_memory)
         self._spools.append(spool)
         self.media_types.append(media_type)
         return spool
@@ -170,11 +173,12 @@ class _Spools:
 class _Spool:
     """One file: in memory, or from where that is used up on in a file of our own."""
 
-    def __init__(self, folder: Path, take_memory: Callable[[int], bool]) -> None:
-        self._folder, self._take_memory = folder, take_memory
+    def __init__(self, room: Room, take_memory: Callable[[int], bool]) -> None:
+        self._room, self._take_memory = room, take_memory
         self._chunks: list[bytes] = []
         self._file: BinaryIO | None = None
         self._path: Path | None = None
+        self._bytes = 0  # in the file
 
     def write(self, data: bytes) -> None:
         if self._file is None and self._take_memory(len(data)):
@@ -182,14 +186,20 @@ class _Spool:
             return
         if self._file is None:
             self._file = self._opened()
-        self._file.write(data)
+            for chunk in self._chunks:
+                self._store(chunk, self._file)
+            self._chunks = []
+        self._store(data, self._file)
 
     def _opened(self) -> BinaryIO:
-        file = tempfile.NamedTemporaryFile(dir=self._folder, prefix="upload-", delete=False)  # noqa: SIM115
+        file = tempfile.NamedTemporaryFile(dir=self._room.folder, prefix="upload-", delete=False)  # noqa: SIM115
         self._path = Path(file.name)
-        file.writelines(self._chunks)
-        self._chunks = []
         return file  # type: ignore[return-value]
+
+    def _store(self, data: bytes, file: BinaryIO) -> None:
+        self._room.take(len(data))
+        self._bytes += len(data)
+        file.write(data)
 
     def close(self) -> None:
         if self._file is not None:
@@ -201,7 +211,10 @@ class _Spool:
         return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
     def clear(self) -> None:
-        self.close()
+        with suppress(OSError):  # what a full disk has not taken is not missed
+            self.close()
         self._chunks = []
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+        self._room.give_back(self._bytes)
+        self._bytes = 0

@@ -88,24 +88,17 @@ def _packed(answer: Answer, large: str) -> tuple[dict[str, Any], bytes]:
     head = {"media": answer.media_type, "seconds": answer.seconds, "bytes": len(answer.body)}
     if len(answer.body) <= IN_MEMORY_BYTES:
         return head, answer.body
-    Path(large).write_bytes(answer.body)
+    try:
+        Path(large).write_bytes(answer.body)
+    except OSError:  # such as of a full disk, on which half an answer only takes room
+        Path(large).unlink(missing_ok=True)
+        raise
     return {**head, "file": large}, b""
 
 
-class _Upload(BytesIO):
-    """The bytes of a recording under the one name that all uploads have."""
-
-    name = UPLOAD_NAME
-
-
-class _LargeUpload(FileIO):
-    """A recording in a file of the service's own."""
-
-    name: Any = UPLOAD_NAME
-
-
 def _sound(job: Mapping[str, Any], body: bytes) -> BinaryIO:
-    sound: Any = _LargeUpload(job["file"], "rb") if "file" in job else _Upload(body)
+    """Return a recording, from the message or a file of the service's own, under the one name that all have."""
+    sound: Any = FileIO(job["file"]) if "file" in job else BytesIO(body)
     sound.name = UPLOAD_NAME
     return sound  # type: ignore[no-any-return]
 

@@ -27,7 +27,7 @@ def test_a_token_is_asked_for_and_a_wrong_one_refused(
 ) -> None:
     visit = visit_of(guarded)
     visit.page.goto(guarded.url)
-    field = visit.page.get_by_label("This server asks for a token")
+    field = visit.page.get_by_label("This server needs a token")
     expect(field).to_be_focused()
     expect(visit.page.locator("#token-error")).to_be_empty()
     field.fill("wrong")
@@ -35,13 +35,26 @@ def test_a_token_is_asked_for_and_a_wrong_one_refused(
     expect(visit.page.locator("#token-error")).to_contain_text("not that of this service")
     expect(field).to_be_focused()
     field.fill(TOKEN)
-    visit.page.get_by_role("button", name="Go on").click()
+    visit.page.get_by_role("button", name="Continue").click()
     expect(visit.page.locator("#model")).to_be_enabled()
     expect(field).to_be_hidden()
+    expect(visit.page.get_by_role("button", name="Choose a file")).to_be_focused()
+    expect(visit.page.locator("#token-status")).to_have_text("The token is accepted.")
     visit.hear(recording)
     visit.page.reload()  # it is kept for as long as the tab is open
     expect(visit.page.locator("#model")).to_be_enabled()
     assert TOKEN not in " ".join(visit.addresses)
+
+
+def test_the_form_for_the_token_keeps_its_distance(visit_of: Callable[..., Visit], guarded: Running) -> None:
+    visit = visit_of(guarded, viewport={"width": 380, "height": 800})
+    visit.page.goto(guarded.url)
+    field = visit.page.get_by_label("This server needs a token")
+    expect(field).to_be_focused()
+    form, own, help_ = (visit.box(selector) for selector in ("#token-form", "#token", "#token-help"))
+    assert (form["x"], form["width"]) == (12, 380 - 2 * 12)
+    ring = field.evaluate("(field) => parseFloat(getComputedStyle(field).outlineWidth) * 2")
+    assert own["y"] + own["height"] + ring <= help_["y"], "the ring of the focus lies on the text"
 
 
 def test_a_stream_that_is_refused_is_told_beside_its_button(visit_of: Callable[..., Visit], guarded: Running) -> None:
@@ -68,6 +81,14 @@ def test_too_large_a_file_is_refused_before_it_is_sent(
     assert not any("/v1/timeline" in address for address in visit.addresses)
 
 
+def test_an_empty_file_is_refused_before_it_is_sent(visit: Visit, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    visit.drop(empty)
+    expect(visit.page.locator("#choose-error")).to_have_text("empty.wav: The file is empty. Choose another one.")
+    assert not any("/v1/timeline" in address for address in visit.addresses)
+
+
 def test_what_is_no_sound_is_told_beside_the_button(visit: Visit, tmp_path: Path, recording: Path) -> None:
     text = tmp_path / "letter.txt"
     text.write_text("Dear reader, there is no sound in here.")
@@ -79,6 +100,54 @@ def test_what_is_no_sound_is_told_beside_the_button(visit: Visit, tmp_path: Path
     assert visit.page.get_by_role("button", name="Choose a file").get_attribute("aria-describedby") == "choose-error"
     visit.hear(recording)
     expect(error).to_be_empty()
+
+
+def test_what_was_shown_stays_when_another_file_is_bad(visit: Visit, tmp_path: Path, recording: Path) -> None:
+    visit.hear(recording)
+    events = visit.listed()
+    text = tmp_path / "letter.wav"
+    text.write_text("There is no sound in here.")
+    visit.drop(text)
+    expect(visit.page.locator("#choose-error")).to_contain_text("letter.wav: ")
+    expect(visit.page.locator("#name")).to_have_text(recording.name)
+    assert visit.listed() == events
+    visit.event("car horn").first.click()
+    expect(visit.page.locator("#play span")).to_have_text("Pause")
+    visit.page.locator("#model").select_option("tiny")  # it hears what is shown, not what was refused
+    expect(visit.page.locator("#facts")).to_contain_text("heard by tiny")
+    expect(visit.page.locator("#name")).to_have_text(recording.name)
+    expect(visit.page.locator("#choose-error")).to_be_empty()
+
+
+def test_an_error_ends_all_that_is_sent(visit: Visit, tmp_path: Path) -> None:
+    ended: list[str] = []
+    visit.page.on("requestfailed", lambda request: ended.append(request.url))
+    visit.page.route("**/v1/classify*", lambda route: None)  # it is never answered
+    text = tmp_path / "letter.wav"
+    text.write_text("There is no sound in here.")
+    visit.drop(text)
+    expect(visit.page.locator("#choose-error")).to_contain_text("letter.wav: ")
+    visit.until(lambda: any("/v1/classify" in url for url in ended))
+    expect(visit.page.locator("#busy")).to_be_hidden()
+
+
+def test_what_is_told_of_an_upload_after_an_error_is_not_shown(visit: Visit) -> None:
+    """The other request may tell how far it is when the first has failed: the busy row would stay for ever."""
+    program = """
+    async () => {
+      const { Analysis } = await import("/static/analysis.js");
+      const [told, watches] = [[], {}];
+      const failing = { timeline: Promise.reject(new Error("no sound")), classify: new Promise(() => {}) };
+      const server = { ask: (task, file, parameters, watch) => ((watches[task] = watch), failing[task]) };
+      const recording = { file: new File(["text"], "letter.wav"), notes: [], isCaptured: false };
+      const analysis = new Analysis(server, recording, { busy: (text) => told.push(text) });
+      const message = await analysis.ask("everyday").catch((error) => error.message);
+      const before = told.length;
+      watches.classify.sent(4);
+      return [message, told.length - before, watches.classify.signal.aborted];
+    }
+    """
+    assert visit.evaluate(program) == ["no sound", 0, True]
 
 
 def test_a_server_that_is_gone_is_told_in_words(
@@ -97,7 +166,9 @@ def test_a_long_upload_shows_how_far_it_is_and_can_be_stopped(visit: Visit, reco
     devtools.send("Network.enable")
     devtools.send("Network.emulateNetworkConditions", slow)
     visit.drop(recording)
+    megabytes = 2 * recording.stat().st_size / 1e6
     expect(visit.page.locator("#busy-text")).to_contain_text("Sending two sounds.wav: ")
+    expect(visit.page.locator("#busy-text")).to_contain_text(f" of {megabytes:.1f} MB (the file is sent twice)")
     expect(visit.page.get_by_role("progressbar")).to_be_visible()
     visit.page.get_by_role("button", name="Stop", exact=True).click()
     expect(visit.page.locator("#busy")).to_be_hidden()
@@ -114,6 +185,11 @@ def test_the_keyboard_is_enough(visit: Visit, recording: Path) -> None:
     expect(visit.page.get_by_role("button", name="Choose a file")).to_be_focused()
     keys.press("Enter")
     expect(visit.page.locator("#facts")).to_contain_text("heard by")
+    visit.page.locator("#skip").focus()
+    expect(visit.page.locator("#skip")).to_have_text("Skip to the result")
+    keys.press("Enter")
+    keys.press("Tab")
+    expect(visit.page.locator("#tags button").first).to_be_focused()
     tab_to(visit, "#play")
     keys.press("Enter")
     expect(visit.page.locator("#play span")).to_have_text("Pause")
@@ -133,9 +209,15 @@ def test_the_keyboard_is_enough(visit: Visit, recording: Path) -> None:
     keys.press("Enter")
     expect(visit.page.locator(".event.playing:focus")).to_have_count(1)
     keys.press("+")
-    expect(visit.page.get_by_role("button", name="Whole")).to_be_enabled()
+    expect(visit.page.get_by_role("button", name="Fit")).to_be_enabled()
     keys.press("0")
-    expect(visit.page.get_by_role("button", name="Whole")).to_be_disabled()
+    expect(visit.page.get_by_role("button", name="Fit")).to_be_disabled()
+    visit.page.locator("[data-part=waveform]").focus()
+    keys.press("Tab")
+    expect(visit.page.get_by_role("link", name="Skip the lanes")).to_be_focused()
+    keys.press("Enter")
+    keys.press("Tab")
+    expect(visit.page.get_by_label("Threshold of all labels")).to_be_focused()
 
 
 def tab_to(visit: Visit, selector: str) -> None:
@@ -153,7 +235,19 @@ def test_all_that_can_be_used_has_a_name(visit: Visit, recording: Path, width: i
     visit.hear(recording)
     devtools = visit.page.context.new_cdp_session(visit.page)
     nodes = devtools.send("Accessibility.getFullAXTree")["nodes"]
-    used = {"button", "slider", "textbox", "combobox", "checkbox", "link", "listbox", "region", "group", "progressbar"}
+    used = {
+        "button",
+        "slider",
+        "textbox",
+        "combobox",
+        "checkbox",
+        "link",
+        "listbox",
+        "region",
+        "group",
+        "progressbar",
+        "table",
+    }
     roles = [node["role"]["value"] for node in nodes if not node["ignored"]]
     assert used - {"progressbar", "listbox", "textbox"} <= set(roles)
     nameless = [
@@ -178,6 +272,23 @@ def test_nothing_is_wider_than_a_narrow_screen(
         assert visit.evaluate(overflow) == 0, f"{width} pixels"
     visit.event("car horn").first.tap()
     expect(visit.page.locator(".event.playing")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_lanes_keep_their_scale_on_a_page_that_is_scrolled(visit: Visit, recording: Path, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 500})
+    visit.hear(recording)
+    visit.page.get_by_role("button", name="Zoom in").click()  # the buttons have a second row now on a telephone
+    lane = visit.page.locator(".lanes .lane").nth(2)
+    lane.evaluate("(lane) => lane.scrollIntoView({block: 'start'})")
+    player, ticks = visit.box(".player"), visit.box(".ticks")
+    assert player["y"] == 0
+    assert ticks["y"] == pytest.approx(player["height"], abs=1)
+    on_top = "([x, y]) => document.elementFromPoint(x, y).closest('.ticks') !== null"
+    middle = [ticks["x"] + ticks["width"] / 2, ticks["y"] + ticks["height"] / 2]
+    assert visit.evaluate(on_top, middle)
+    top = float(lane.evaluate("(lane) => lane.getBoundingClientRect().y"))
+    assert top >= ticks["y"] + ticks["height"] - 1, "what is scrolled to lies below the scale"
 
 
 def test_dark_and_light_follow_the_system(visit_of: Callable[..., Visit], service: Running, recording: Path) -> None:
@@ -221,7 +332,7 @@ def test_the_description_of_the_interface_is_drawn(visit_of: Callable[..., Visit
 
 
 def test_files_of_the_page_are_named_by_their_content_and_nothing_else_is_served(service: Running) -> None:
-    with httpx.Client(base_url=service.url) as client:
+    with httpx.Client(base_url=service.url, timeout=60) as client:
         first = client.get("/static/app.js")
         assert first.headers["content-type"] == "text/javascript; charset=utf-8"
         again = client.get("/static/app.js", headers={"If-None-Match": first.headers["etag"]})

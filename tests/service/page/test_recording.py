@@ -109,7 +109,7 @@ def test_all_lanes_zoom_together(visit: Visit, recording: Path) -> None:
     visit.page.locator("[data-part=spectrogram]").hover()
     visit.page.mouse.wheel(0, -400)
     visit.until(lambda: width() > 2 * whole)
-    visit.page.get_by_role("button", name="Whole").click()
+    visit.page.get_by_role("button", name="Fit").click()
     visit.until(lambda: abs(width() - whole) < 1)
     assert ticks.all_text_contents() == times
 
@@ -125,7 +125,7 @@ def test_a_threshold_moves_the_events_at_once(visit: Visit, recording: Path) -> 
     assert visit.events().count() < events
     visit.slide(slider, 0)
     expect(visit.event(name)).to_have_count(1)
-    visit.page.get_by_role("button", name="As the model's card says").click()
+    visit.page.get_by_role("button", name="Reset to the model's card").click()
     expect(visit.events()).to_have_count(events)
     assert len(visit.addresses) == asked, "the events are found in the browser"
 
@@ -155,7 +155,7 @@ def test_allow_and_deny_are_typed_with_completion(visit: Visit, recording: Path)
     field.press("Enter")
     expect(visit.page.locator(".lane .label")).to_have_text(["car horn"])
     assert {row[2] for row in visit.listed()} == {"car horn"}
-    visit.page.get_by_role("button", name="Take car horn away").click()
+    visit.page.get_by_role("button", name="Remove car horn").click()
     field = visit.page.get_by_role("combobox", name="Not these")
     field.fill("*alarm*")
     field.press("Enter")
@@ -166,6 +166,83 @@ def test_allow_and_deny_are_typed_with_completion(visit: Visit, recording: Path)
     expect(visit.page.locator("#deny-error")).to_contain_text(
         "No label of this model is called “car hron”; did you mean car horn"
     )
+
+
+def test_filters_that_leave_nothing_and_filters_that_stay_are_told(
+    visit: Visit, recording: Path, tmp_path: Path
+) -> None:
+    visit.hear(recording)
+    for name in ("Only these", "Not these"):
+        field = visit.page.get_by_role("combobox", name=name)
+        field.fill("car horn")
+        field.press("Enter")
+    empty = visit.page.locator("#no-events")
+    expect(empty).to_have_text("No label is left to look for.")
+    expect(visit.page.locator("#deny-error")).to_contain_text("This takes away every label of “Only these”.")
+    visit.page.locator("#deny").get_by_role("button", name="Remove car horn").click()
+    expect(visit.page.locator("#deny-error")).to_be_empty()
+    expect(visit.events()).to_have_count(1)
+    quiet = tmp_path / "quiet.wav"
+    soundfile.write(quiet, np.zeros(48_000), 16_000)
+    visit.hear(quiet)
+    expect(visit.page.locator("#filter")).to_have_text("Only car horn is looked for.")
+    expect(empty).to_have_text("No label reaches its threshold. Lower one to see what it would find.")
+    expect(visit.page.locator("#status")).to_contain_text("Only car horn is looked for.")
+
+
+def test_a_curve_above_its_threshold_without_an_event_is_explained(visit: Visit, recording: Path) -> None:
+    visit.hear(recording)
+    lane = visit.page.get_by_role("group", name=NAMES[0], exact=True)
+    expect(lane.locator(".why")).to_be_empty()
+    visit.page.get_by_text("More", exact=True).click()
+    visit.slide(visit.page.get_by_label("Shortest event"), 5)
+    expect(lane.locator(".why")).to_have_text("too short")
+    expect(visit.page.locator("#no-events")).to_contain_text("What reaches its threshold is too short for an event")
+    seconds = soundfile.info(recording).duration
+    track = lane.locator(".track")
+    track.hover(position={"x": visit.box(".lanes .track >> nth=0")["width"] * 1.5 / seconds, "y": 20})
+    readout = visit.page.locator("[data-part=pointer]")
+    visit.until(lambda: str(readout.get_attribute("data-time")).endswith(", too short"))
+    visit.slide(visit.page.get_by_label("Unknown from a novelty of"), 0)
+    expect(lane.locator(".why")).to_have_text("refused as unknown")
+
+
+def test_lanes_with_events_come_first(visit: Visit, recording: Path) -> None:
+    visit.hear(recording)
+    shown = visit.page.locator(".lanes .lane")
+    names = [str(name) for name in shown.evaluate_all("(lanes) => lanes.map((lane) => lane.ariaLabel)")]
+    heard = {row[2] for row in visit.listed()}
+    assert set(names[: len(heard)]) == heard
+    # A lane whose own slider is moved stays where it is: the slider would run away from the pointer.
+    visit.slide(visit.page.get_by_role("slider", name=f"Threshold of {names[-1]}"), 0)
+    expect(visit.event(names[-1])).to_have_count(1)
+    assert shown.last.get_attribute("aria-label") == names[-1]
+
+
+def test_a_slider_holds_what_the_card_says(visit: Visit, service: Running, recording: Path) -> None:
+    visit.hear(recording)
+    card = httpx.get(f"{service.url}/v1/models/everyday", timeout=60).json()["decision"]
+    visit.page.get_by_text("More", exact=True).click()
+    for title, name in (("Shortest event", "min_duration_seconds"), ("Gaps closed up to", "merge_gap_seconds")):
+        slider = visit.page.get_by_label(title)
+        assert float(slider.input_value()) == pytest.approx(card[name], abs=0.005)
+        visit.slide(slider, 3)
+        visit.slide(slider, card[name])
+    label = next(iter(card["classes"]))
+    lane = visit.page.locator(f".lane[data-id='{label}'] input")
+    if lane.count():
+        visit.slide(lane, 0.9)
+        visit.slide(lane, card["classes"][label]["on"])
+    rule = json.loads(visit.download("JSON")[1])["parameters"]["rule"]
+    assert rule == card
+
+
+def test_what_a_slider_does_is_told_to_a_screen_reader(visit: Visit, recording: Path) -> None:
+    visit.hear(recording)
+    visit.slide(visit.page.get_by_role("slider", name=f"Threshold of {NAMES[0]}"), 1)
+    expect(visit.page.locator("#status")).to_contain_text(f"{NAMES[0]}: 0 events. In all ")
+    visit.slide(visit.page.get_by_label("Threshold of all labels"), 1)
+    expect(visit.page.locator("#status")).to_contain_text("0 events. No label reaches its threshold.")
 
 
 def test_another_model_hears_the_same_recording(visit: Visit, service: Running, recording: Path) -> None:

@@ -97,6 +97,12 @@ class Visit:
             value,
         )
 
+    def box(self, selector: str) -> dict[str, float]:
+        """Return where an element is: x, y, width, height."""
+        box = self.page.locator(selector).bounding_box()
+        assert box is not None, f"{selector} is not seen"
+        return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
+
     def playing_at(self) -> float:
         """Return where in the recording the player is."""
         return float(self.page.evaluate("() => document.querySelector('audio').currentTime"))

@@ -2,11 +2,12 @@
 
 import { Analysis } from "./analysis.js";
 import { Capture } from "./capture.js";
+import { save } from "./download.js";
 import { byId } from "./element.js";
 import { mebibytes, ModelChoice } from "./modelchoice.js";
 import { Player } from "./player.js";
 import { Results } from "./results.js";
-import { Server } from "./server.js";
+import { Refusal, Server } from "./server.js";
 import { Sound } from "./sound.js";
 import { Source } from "./source.js";
 import { Stage } from "./stage.js";
@@ -14,11 +15,16 @@ import { spoken } from "./time.js";
 import { TokenForm } from "./tokenform.js";
 import { Toolbar } from "./toolbar.js";
 
-/** For a recording that nobody can show: what is heard in it can be all the same. */
-const NOTHING = { rate: 16000, mono: new Float32Array(0) };
+/** @typedef {import("./analysis.js").Recording} Recording */
 
 class Page {
   constructor() {
+    /** @type {Recording | null} what is shown */
+    this.recording = null;
+    /** Whether the server has heard it: what the microphone heard is shown before that. */
+    this.isHeard = false;
+    /** @type {Analysis | null} what is on its way */
+    this.analysis = null;
     this.server = new Server();
     this.source = new Source();
     this.player = new Player(byId("audio"));
@@ -27,21 +33,22 @@ class Page {
     this.results = new Results(this.stage, this.player);
     this.tokenForm = new TokenForm(this.server);
     this.models = new ModelChoice(this.server);
-    this.models.addEventListener("change", ({ detail }) => this.#takeModel(detail));
+    this.models.addEventListener("change", () => this.#takeModel());
     byId("host").textContent = window.location.host;
     const { source } = this;
-    source.addEventListener("file", ({ detail }) => this.#open(detail));
+    source.addEventListener("file", ({ detail }) => this.#open({ file: detail, notes: [], isCaptured: false }));
     source.addEventListener("example", () => this.#openExample());
     source.addEventListener("record", () => this.#capture("record"));
     source.addEventListener("listen", () => this.#capture("listen"));
     source.addEventListener("finish", () => this.capture?.finish());
-    source.addEventListener("stop", () => this.analysis?.stop());
+    source.addEventListener("stop", () => this.#stop());
+    byId("save").addEventListener("click", () => save(this.recording.file, this.recording.file.name));
   }
 
   /** Ask for the models; all else can wait. */
   async start() {
     await this.#attempt(
-      () => this.models.load(),
+      () => this.#loadModels(),
       (text) => this.models.complain(text),
     );
   }
@@ -50,6 +57,7 @@ class Page {
   async #attempt(action, complain) {
     try {
       await action();
+      this.tokenForm.accept();
     } catch (error) {
       if (error.name === "AbortError") return;
       if (!error.wantsToken) {
@@ -62,97 +70,126 @@ class Page {
     }
   }
 
-  #takeModel(card) {
-    this.results.setModel(card);
-    if (this.file && !this.source.capturing) this.#open(this.file);
+  async #loadModels() {
+    if (this.models.card) return;
+    await this.models.load();
+    this.results.setModel(this.models.card);
+  }
+
+  /** Hear with another model what is shown or on its way; until there is an answer, the rule stays that of the old. */
+  #takeModel() {
+    if (this.source.capturing) return;
+    const recording = this.analysis?.recording ?? this.recording;
+    this.source.complain("choose", "");
+    if (recording) this.#open(recording);
+    else this.results.setModel(this.models.card);
+  }
+
+  #stop() {
+    this.analysis?.stop();
+    this.source.done();
   }
 
   async #openExample() {
+    this.source.complain("choose", "");
     await this.#attempt(
       async () => {
         const answer = await fetch("static/example.wav");
-        this.#open(new File([await answer.blob()], "example.wav", { type: "audio/wav" }));
+        const file = new File([await answer.blob()], "example.wav", { type: "audio/wav" });
+        this.#open({ file, notes: [], isCaptured: false });
       },
       (text) => this.source.complain("choose", text),
     );
   }
 
-  /** Show a recording and what is heard in it. @param {File} file @param {string[]} notes */
-  async #open(file, notes = []) {
-    this.analysis?.stop();
-    this.file = file;
-    const analysis = (this.analysis = new Analysis(this.server, file, this.source));
-    const isNew = this.shownFile !== file;
-    this.source.complain("choose", "");
+  /**
+   * Show a recording and what is heard in it; what was shown before stays until there is an answer.
+   * @param {Recording} recording
+   * @param {(text: string) => void} [complain]
+   */
+  async #open(recording, complain) {
+    const { file } = recording;
     // The server is not told the name, and says "upload".
-    const complain = (text) => this.source.complain("choose", `${file.name}: ${text.replace(/^Upload\b/, "It")}`);
+    const tell = (text) => this.source.complain("choose", `${file.name}: ${text.replace(/^Upload\b/, "It")}`);
     await this.#attempt(async () => {
-      if (!this.models.card) await this.models.load();
+      await this.#loadModels();
       this.#check(file);
-      if (isNew) this.#close();
-      const shown = isNew
-        ? analysis.show(this.player).then((samples) => this.#showSound(samples, file, analysis))
-        : null;
-      const answer = await analysis.ask(this.models.card.name);
-      const isShown = await shown;
-      if (analysis !== this.analysis) return;
-      if (isShown === false) this.#showSound(NOTHING, file, analysis);
-      this.results.show(file.name, answer, notes);
-      this.shownFile = file;
-    }, complain);
-    if (analysis === this.analysis) this.source.done();
+      await this.#analyse(recording);
+    }, complain ?? tell);
   }
 
   /** Refuse what the server would refuse, before it is sent. */
   #check(file) {
+    if (!file.size) throw new Error("The file is empty. Choose another one.");
     const most = this.models.limits.upload_bytes;
     if (file.size <= most) return;
     const sizes = `It has ${mebibytes(file.size)}, and this server takes ${mebibytes(most)}.`;
     throw new Error(`${sizes} Cut it, or compress it as FLAC or Opus.`);
   }
 
-  #close() {
-    this.shownFile = null;
-    this.player.unload();
-    this.results.clear();
-    byId("work").hidden = true;
-    document.body.classList.remove("open");
+  async #analyse(recording) {
+    this.analysis?.stop();
+    const { card } = this.models;
+    const analysis = (this.analysis = new Analysis(this.server, recording, this.source));
+    const isNew = recording !== this.recording || !this.isHeard;
+    try {
+      const [answer, sound] = await Promise.all([analysis.ask(card.name), isNew ? analysis.prepare() : null]);
+      if (analysis.isStopped) return;
+      if (sound) this.#showSound(sound);
+      this.#uncover(recording.file.name, recording);
+      this.isHeard = true;
+      this.results.setModel(card);
+      this.results.show(recording.file.name, answer, recording.notes);
+    } finally {
+      if (analysis === this.analysis) {
+        this.analysis = null;
+        this.source.done();
+      }
+    }
   }
 
-  /** Show samples if there are any, and say whether there were. */
-  #showSound(samples, file, analysis) {
-    if (analysis !== this.analysis || !samples) return false;
+  #showSound({ samples, playable }) {
     const sound = new Sound(samples.rate);
-    this.#uncover(file.name);
+    this.results.clear();
     this.stage.open(sound);
     sound.append(samples.mono);
     this.stage.view.open(sound.seconds);
+    this.player.load(playable);
     this.toolbar.refresh();
-    return true;
   }
 
-  #uncover(name) {
+  /** Show the part of the page that shows a recording, or live sound that is none yet. */
+  #uncover(name, recording = null) {
+    this.recording = recording;
     byId("work").hidden = false;
     document.body.classList.add("open");
     byId("name").textContent = name;
+    byId("save").hidden = !recording?.isCaptured;
     document.title = `${name} · earmark`;
+    const skip = byId("skip");
+    skip.href = "#work";
+    skip.textContent = "Skip to the result";
   }
 
   /** Record, or listen live. @param {"record" | "listen"} name */
   async #capture(name) {
-    this.analysis?.stop();
+    this.#stop();
     this.player.pause();
     const complain = (text) => this.source.complain(name, text);
     complain("");
     await this.#attempt(async () => {
+      if (name === "listen") await this.#loadModels();
       const { card, limits } = this.models;
       const capture = await Capture.open(name === "listen" ? this.server : null, card?.name, limits);
-      this.#close();
+      this.player.unload();
+      this.results.clear();
+      if (card) this.results.setModel(card);
       this.#follow(name, capture);
     }, complain);
   }
 
   #follow(name, capture) {
+    this.#stop(); // what was dropped while the browser asked for the microphone
     this.capture = capture;
     this.source.setCapturing(name);
     this.#uncover(name === "listen" ? "Listening…" : "Recording…");
@@ -168,21 +205,37 @@ class Page {
     capture.begin();
   }
 
-  /** What was heard is a recording now. */
+  /** What was heard is a recording now: it is kept as it was seen, and heard anew as a whole if the server can. */
   #finish(name, capture, error) {
     this.capture = null;
     this.source.setCapturing(null);
-    if (error) this.source.complain(name, error.message);
-    if (!capture.sound.samples) return;
-    const notes = [];
-    if (capture.forgottenSeconds)
-      notes.push(
-        `Only the last ${spoken(capture.sound.seconds - capture.forgottenSeconds)} of what was heard are kept.`,
-      );
-    if (capture.lostBlocks)
-      notes.push("The server was too slow at times, and was spared some of the sound while it was live.");
-    this.#open(capture.file(), notes);
+    const { first, seconds } = capture.sound;
+    const recording = { file: capture.file(), notes: notesOf(capture), isCaptured: true };
+    this.#uncover(recording.file.name, recording);
+    this.isHeard = false;
+    if (!capture.sound.samples) {
+      this.#uncover("Nothing was heard");
+      if (error) this.source.complain(name, error.message);
+      return;
+    }
+    this.player.load(recording.file, first);
+    this.stage.view.open(seconds, first);
+    this.toolbar.refresh();
+    this.results.keep(recording, capture);
+    if (error) this.source.complain(name, `${error.message} What was heard until then is kept.`);
+    // That the server is gone was said just now.
+    this.#open(recording, error instanceof Refusal ? () => {} : undefined);
   }
+}
+
+/** Say what a recording of the microphone lacks. */
+function notesOf(capture) {
+  const notes = [];
+  if (capture.forgottenSeconds)
+    notes.push(`Only the last ${spoken(capture.sound.seconds - capture.forgottenSeconds)} of what was heard are kept.`);
+  if (capture.lostBlocks)
+    notes.push("The server was too slow at times, so that some of the sound was not scored while it was live.");
+  return notes;
 }
 
 new Page().start();

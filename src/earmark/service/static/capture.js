@@ -44,6 +44,7 @@ export class Capture extends EventTarget {
     this.kept = [];
     this.level = 0;
     this.lostBlocks = 0;
+    this.isOver = false;
   }
 
   /** Seconds at the start that are no longer kept. */
@@ -60,7 +61,7 @@ export class Capture extends EventTarget {
 
   /** Return what is kept as a file. */
   file() {
-    const name = `${this.live ? "live" : "recording"} ${new Date().toLocaleTimeString()}.wav`;
+    const name = `${this.live ? "live" : "recording"} ${stamp(new Date())}.wav`;
     return new File([wavFile(this.kept, this.sound.rate)], name, { type: "audio/wav" });
   }
 
@@ -78,6 +79,7 @@ export class Capture extends EventTarget {
   }
 
   #take(block) {
+    if (this.isOver) return; // blocks may be on their way when the microphone is closed
     if (this.waiting) {
       this.waiting.push(block);
       return;
@@ -112,7 +114,7 @@ export class Capture extends EventTarget {
   #lose() {
     this.microphone.close();
     this.live?.finish();
-    this.#end(new Error("The microphone went away. What it has heard so far is kept."));
+    this.#end(new Error("The microphone went away."));
   }
 
   #end(error) {
@@ -121,6 +123,12 @@ export class Capture extends EventTarget {
     this.microphone.close();
     this.dispatchEvent(new CustomEvent("end", { detail: error }));
   }
+}
+
+/** Return date and time as `2026-03-01 14-05-09`: in every language the same, and allowed in file names everywhere. */
+function stamp(date) {
+  const local = new Date(date.getTime() - 60_000 * date.getTimezoneOffset());
+  return local.toISOString().slice(0, 19).replace("T", " ").replaceAll(":", "-");
 }
 
 /** Return how loud a block is, from 0 at -60 dB to 1 at full scale. */

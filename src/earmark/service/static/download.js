@@ -1,4 +1,4 @@
-/** The events as files, in the forms of `earmark.inference.formats`. */
+/** What is saved as a file: sound as it is, and events in the forms of `earmark.inference.formats`. */
 
 const CSV_COLUMNS = [
   "file",
@@ -28,14 +28,19 @@ export const FORMS = {
   audacity: { suffix: ".labels.txt", type: "text/plain", write: writeAudacity },
 };
 
+/** Let the browser save bytes under a name. @param {Blob} blob @param {string} name */
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
 /** Let the browser save a result. @param {EventsResult} result @param {keyof FORMS} name */
 export function download(result, name) {
   const { suffix, type, write } = FORMS[name];
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([write(result)], { type }));
-  link.download = result.file.replace(/\.[^.]*$/, "") + suffix;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  save(new Blob([write(result)], { type }), result.file.replace(/\.[^.]*$/, "") + suffix);
 }
 
 function writeCsv(result) {

@@ -1,6 +1,7 @@
 /** The events as a table, a button in each row. */
 
 import { byId, element } from "./element.js";
+import { counted } from "./explanation.js";
 import { clock } from "./time.js";
 
 const MOST_ROWS = 200;
@@ -20,7 +21,7 @@ export class EventList extends EventTarget {
   /** @param {import("./events.js").Event[]} events */
   show(events) {
     this.events = events;
-    this.title.textContent = `${events.length} event${events.length === 1 ? "" : "s"}`;
+    this.title.textContent = counted(events);
     clearTimeout(this.rest);
     const isMoving = performance.now() < this.told + REST_MILLISECONDS;
     this.told = performance.now();

@@ -43,6 +43,22 @@ export function findEvents(timeline, rule, chosen) {
   return [...events.filter((event) => chosen.columns.has(event.column)), ...unknown].sort(byOnset);
 }
 
+/**
+ * Return why a label has no event at a frame in which its score reaches its threshold; nothing where it does not.
+ * @param {import("./timeline.js").Timeline} timeline
+ * @param {EffectiveRule} rule
+ * @param {number} column -1 for unknown sound
+ * @param {number} frame
+ * @param {Event[]} events that are shown
+ */
+export function whyNoEvent(timeline, rule, column, frame, events) {
+  const isUnknown = isRefused(timeline, rule.noveltyThreshold, frame);
+  if (column >= 0 && timeline.score(frame, column) < rule.on[column]) return "";
+  if (column >= 0) return isUnknown ? "refused as unknown" : "too short";
+  const known = events.find(({ onset, offset }) => onset <= timeline.edges[frame] && timeline.edges[frame] < offset);
+  return isUnknown ? (known ? `heard as ${known.label}` : "too short") : "";
+}
+
 /** Whether two are the same event, found at different times. */
 export function isSame(a, b) {
   return a !== null && b !== null && a.id === b.id && a.onset === b.onset;
@@ -54,8 +70,12 @@ function byOnset(a, b) {
 
 function refusedFrames(timeline, threshold) {
   if (threshold === null || !timeline.hasNovelty) return null;
-  const least = Math.fround(threshold); // in the scores' own type, so that 0.7 reaches 0.7
-  return timeline.novelty.map((value) => value >= least);
+  return timeline.novelty.map((_, frame) => isRefused(timeline, threshold, frame));
+}
+
+function isRefused(timeline, threshold, frame) {
+  if (threshold === null) return false;
+  return timeline.novelty[frame] >= Math.fround(threshold); // in the scores' own type, so that 0.7 reaches 0.7
 }
 
 function columnScores(timeline, column, refused) {

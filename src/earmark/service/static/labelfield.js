@@ -54,7 +54,7 @@ export class LabelField extends EventTarget {
 
   /** Say what is wrong with the entries as a whole. */
   complain(text) {
-    this.error.textContent = text;
+    if (this.error.textContent !== text) this.error.textContent = text; // what is told again is read out again
   }
 
   #offer() {
@@ -131,7 +131,7 @@ export class LabelField extends EventTarget {
       this.input.focus();
     };
     const chip = (entry) =>
-      element("button", { type: "button", "aria-label": `Take ${entry} away`, onclick: remove(entry) }, entry);
+      element("button", { type: "button", "aria-label": `Remove ${entry}`, onclick: remove(entry) }, entry);
     this.chips.replaceChildren(...entries.map((entry) => element("li", {}, chip(entry))));
     this.dispatchEvent(new Event("change"));
   }

@@ -4,6 +4,8 @@ import { NONE_OF_THESE } from "./events.js";
 
 /** @typedef {import("./timeline.js").Label} Label */
 
+/** @typedef {{columns: Set<number>, unknown: boolean}} Choice  which labels, and whether unknown sound */
+
 const ALIKE = 0.55; // two letters of five that changed places
 
 /**
@@ -11,6 +13,7 @@ const ALIKE = 0.55; // two letters of five that changed places
  * @param {Label[]} labels
  * @param {string[]} allow entries; none for all
  * @param {string[]} deny entries
+ * @returns {Choice}
  */
 export function chooseLabels(labels, allow, deny) {
   const all = [...labels, NONE_OF_THESE];

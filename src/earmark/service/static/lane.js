@@ -19,7 +19,8 @@ export class Lane {
     this.label = label;
     this.view = view;
     this.buttons = new Map();
-    const name = element("span", { class: "label", title: label.label }, label.label);
+    this.why = element("span", { class: "why" });
+    this.name = element("span", { class: "label", title: label.label }, label.label, this.why);
     this.slider = element("input", {
       type: "range",
       min: 0,
@@ -32,7 +33,7 @@ export class Lane {
     this.inner = element("div", { class: "inner" });
     this.track = element("div", { class: "track" }, this.inner);
     this.root = element("div", { class: "lane", role: "group", "aria-label": label.label, "data-id": label.id });
-    this.root.append(element("div", { class: "name" }, name, this.slider, this.value), this.track);
+    this.root.append(element("div", { class: "name" }, this.name, this.slider, this.value), this.track);
     this.surface = new Surface(this.track, () => this.draw());
   }
 
@@ -41,16 +42,28 @@ export class Lane {
    * @param {import("./timeline.js").Timeline} timeline
    * @param {{on: number, off: number}} thresholds
    * @param {import("./events.js").Event[]} events of this label
+   * @param {(frame: number) => string} whyNoEvent at a frame that reaches the threshold
    */
-  show(timeline, thresholds, events) {
+  show(timeline, thresholds, events, whyNoEvent) {
     this.timeline = timeline;
+    this.whyNoEvent = whyNoEvent;
     this.thresholds = thresholds;
     this.slider.value = thresholds.on;
     this.value.textContent = thresholds.on.toFixed(2);
     this.slider.setAttribute("aria-valuetext", thresholds.on.toFixed(2));
     this.root.classList.toggle("empty", events.length === 0);
     this.#place(events);
+    this.#explain();
     this.draw();
+  }
+
+  /** Say the score at a time, and why there is no event if it reaches the threshold. */
+  readout(seconds) {
+    const { timeline } = this;
+    if (!timeline.frames || seconds > timeline.edges.at(-1)) return "";
+    const frame = timeline.frameAt(seconds);
+    const isIn = [...this.buttons.values()].some(({ event }) => event.onset <= seconds && seconds < event.offset);
+    return [this.#score(frame).toFixed(2), isIn ? "" : this.whyNoEvent(frame)].filter(Boolean).join(", ");
   }
 
   /** Mark the event that plays. */
@@ -107,6 +120,15 @@ export class Lane {
     }
     line.lineTo(x(timeline.edges[last + 1]), y(0));
     return line;
+  }
+
+  /** Say beside the name why there is no event though the curve passes the threshold. */
+  #explain() {
+    const { label, timeline } = this;
+    const isAsked = this.buttons.size === 0 && label.column >= 0 && timeline.frames > 0;
+    const why = isAsked ? this.whyNoEvent(timeline.frameAt(timeline.peakSeconds[label.column])) : "";
+    this.why.textContent = why;
+    this.name.title = [label.label, why].filter(Boolean).join(": ");
   }
 
   #score(frame) {

@@ -1,6 +1,6 @@
 /** The timeline of classes: which labels have a lane, in which order, and the way through their events. */
 
-import { NONE_OF_THESE } from "./events.js";
+import { NONE_OF_THESE, whyNoEvent } from "./events.js";
 import { Lane } from "./lane.js";
 
 const MOST_LANES = 16;
@@ -24,6 +24,7 @@ export class Lanes extends EventTarget {
     this.lanes = new Map();
     this.most = MOST_LANES;
     this.touched = new Set();
+    this.eventful = new Set();
     root.addEventListener("click", ({ target }) => this.#press(target.closest(".event")));
     root.addEventListener("keydown", (key) => this.#walk(key));
     moreButton.addEventListener("click", () => {
@@ -37,6 +38,7 @@ export class Lanes extends EventTarget {
     for (const lane of this.lanes.values()) lane.remove();
     this.lanes.clear();
     this.touched.clear();
+    this.eventful.clear();
     this.most = MOST_LANES;
     this.moreButton.hidden = true;
   }
@@ -56,6 +58,11 @@ export class Lanes extends EventTarget {
     for (const lane of this.lanes.values()) lane.draw();
   }
 
+  /** Say what a lane shows at a time; nothing for a track that is none of theirs. @param {Element} track */
+  readout(track, seconds) {
+    return [...this.lanes.values()].find((lane) => lane.track === track)?.readout(seconds) ?? "";
+  }
+
   mark(playing) {
     for (const lane of this.lanes.values()) lane.mark(playing);
   }
@@ -63,6 +70,9 @@ export class Lanes extends EventTarget {
   #show() {
     const { timeline, rule, events } = this.shown;
     const byId = Map.groupBy(events, (event) => event.id);
+    const effective = rule.effective(timeline.labels);
+    // A lane whose slider is moved stays where it is.
+    for (const id of byId.keys()) if (!this.touched.has(id)) this.eventful.add(id);
     const wanted = this.#wanted(byId);
     for (const [id, lane] of this.lanes) {
       if (wanted.some((label) => label.id === id)) continue;
@@ -74,12 +84,13 @@ export class Lanes extends EventTarget {
       if (this.root.children[position] !== lane.root)
         this.root.insertBefore(lane.root, this.root.children[position] ?? null);
       const unknown = { on: rule.noveltyThreshold, off: rule.noveltyThreshold };
-      lane.show(timeline, label.column < 0 ? unknown : rule.of(label.id), byId.get(label.id) ?? []);
+      const why = (frame) => whyNoEvent(timeline, effective, label.column, frame, events);
+      lane.show(timeline, label.column < 0 ? unknown : rule.of(label.id), byId.get(label.id) ?? [], why);
     });
     this.#letTabIn();
   }
 
-  /** Return the labels that get a lane, by when they are heard best: an order that no threshold changes. */
+  /** Return the labels that get a lane: first those that had an event at any time, then by when they are heard best. */
   #wanted(byId) {
     const { timeline, rule, chosen } = this.shown;
     const labels = [...chosen.columns].map((column) => ({ ...timeline.labels[column], column }));
@@ -99,7 +110,8 @@ export class Lanes extends EventTarget {
     const withEvents = ranked.filter(hasLane).length;
     const room = Math.min(this.most, Math.max(withEvents, FEWEST_LANES, this.most - MOST_LANES));
     this.#offerMore(ranked.length - room, withEvents - room);
-    return ranked.slice(0, room).sort((a, b) => a.at - b.at || a.column - b.column);
+    const isQuiet = ({ id }) => Number(!this.eventful.has(id));
+    return ranked.slice(0, room).sort((a, b) => isQuiet(a) - isQuiet(b) || a.at - b.at || a.column - b.column);
   }
 
   #offerMore(hidden, hiddenWithEvents) {

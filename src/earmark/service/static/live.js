@@ -26,6 +26,7 @@ export class Live extends EventTarget {
       socket.onopen = () => socket.send(JSON.stringify(first));
       socket.onmessage = ({ data }) => live.#receive(JSON.parse(data), resolve);
       socket.onclose = ({ code }) => {
+        // A service that ends says all that it has heard first, as if it had been asked to: only the code tells.
         const error = live.error ?? (live.isOver ? null : new Refusal(0, reason(code)));
         reject(error);
         live.dispatchEvent(new CustomEvent("end", { detail: error }));
@@ -63,17 +64,15 @@ export class Live extends EventTarget {
       this.dispatchEvent(new CustomEvent("frames", { detail: message }));
     } else if (message.type === "error") {
       this.error = new Refusal(0, message.error);
-    } else if (message.type === "summary") {
-      this.isOver = true;
     }
   }
 }
 
 function reason(code) {
   if (code === 1001 || code === 1012)
-    return { message: "The server was shut down.", hint: "Start it again, then listen again." };
+    return { message: "The service ended the stream: it was stopped or restarted." };
   return {
     message: "The connection to the server was lost.",
-    hint: "Look whether `earmark serve` still runs, then try again.",
+    hint: "Check that `earmark serve` is still running, then listen again.",
   };
 }

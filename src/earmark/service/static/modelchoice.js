@@ -3,7 +3,7 @@
 import { byId, element } from "./element.js";
 import { spoken } from "./time.js";
 
-/** Fires `change` with the card of the chosen model. */
+/** Fires `change` when a person has chosen another model. */
 export class ModelChoice extends EventTarget {
   /** @param {import("./server.js").Server} server */
   constructor(server) {
@@ -35,6 +35,7 @@ export class ModelChoice extends EventTarget {
   async #choose(name) {
     try {
       await this.#take(name);
+      this.dispatchEvent(new Event("change"));
     } catch (error) {
       this.complain(error.message);
       this.select.value = this.card.name;
@@ -47,7 +48,6 @@ export class ModelChoice extends EventTarget {
     const { labels, licence, description } = this.card;
     byId("model-facts").textContent = `${description || `${labels.length} labels.`}`;
     byId("model-facts").title = `${labels.length} labels; licence ${licence}`;
-    this.dispatchEvent(new CustomEvent("change", { detail: this.card }));
   }
 }
 

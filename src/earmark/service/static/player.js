@@ -8,30 +8,23 @@ export class Player extends EventTarget {
     this.audio = audio;
     this.stopAt = Infinity;
     this.stretch = null;
+    /** The time at which the recording begins: that of live sound whose oldest part is gone is later than 0. */
+    this.origin = 0;
     for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, () => this.#told());
     audio.addEventListener("seeked", () => this.dispatchEvent(new Event("move")));
   }
 
-  /**
-   * Load a recording.
-   * @param {Blob} blob
-   * @returns {Promise<number>} its length in seconds, Infinity if the browser does not know
-   * @throws {Error} if the browser cannot play it
-   */
-  load(blob) {
+  /** Load a recording. @param {Blob | null} blob null if there is nothing to play */
+  load(blob, origin = 0) {
     this.unload();
-    const { audio } = this;
-    return new Promise((resolve, reject) => {
-      audio.onloadedmetadata = () => resolve(audio.duration);
-      audio.onerror = () => reject(new Error(audio.error?.message || "this browser cannot play it"));
-      this.url = URL.createObjectURL(blob);
-      audio.src = this.url;
-    });
+    this.origin = origin;
+    if (!blob) return;
+    this.url = URL.createObjectURL(blob);
+    this.audio.src = this.url;
   }
 
   unload() {
     this.pause();
-    [this.audio.onloadedmetadata, this.audio.onerror] = [null, null];
     if (!this.url) return;
     URL.revokeObjectURL(this.url);
     this.url = null;
@@ -48,12 +41,13 @@ export class Player extends EventTarget {
   }
 
   get seconds() {
-    return this.audio.currentTime;
+    return this.audio.currentTime + this.origin;
   }
 
   seek(seconds) {
     this.#leave();
-    this.audio.currentTime = Math.max(0, Math.min(seconds, this.audio.duration || 0));
+    // The length is not known yet right after loading; the browser keeps the place until it is.
+    this.audio.currentTime = Math.max(0, Math.min(seconds - this.origin, this.audio.duration || Infinity));
     this.dispatchEvent(new Event("move"));
   }
 

@@ -3,7 +3,8 @@
 import { download } from "./download.js";
 import { byId, element } from "./element.js";
 import { EventList } from "./eventlist.js";
-import { findEvents, isSame } from "./events.js";
+import { findEvents, isSame, NONE_OF_THESE } from "./events.js";
+import { counted, emptyWords, filterWords, isNone, worth } from "./explanation.js";
 import { LabelField } from "./labelfield.js";
 import { chooseLabels } from "./labels.js";
 import { Rule } from "./rule.js";
@@ -14,6 +15,7 @@ import { Timeline } from "./timeline.js";
 
 const LIVE_TAGS = 5;
 const AROUND_SECONDS = 1; // of the strongest moment of a label, to hear it
+const REST_MILLISECONDS = 600; // so long a slider rests before a screen reader is told what it did
 
 export class Results {
   /**
@@ -29,12 +31,13 @@ export class Results {
     const words = { name: "allow", title: "Only these", help: "type a label, or *bird*" };
     this.allow = new LabelField(byId("allow"), words);
     this.deny = new LabelField(byId("deny"), { name: "deny", title: "Not these", help: "type a label" });
-    for (const part of [this.panel, this.allow, this.deny]) part.addEventListener("change", () => this.#updateSoon());
+    for (const part of [this.panel, this.allow, this.deny]) part.addEventListener("change", () => this.#change());
     stage.lanes.addEventListener("threshold", ({ detail }) => this.#setThreshold(detail));
     for (const part of [stage.lanes, this.list]) part.addEventListener("event", ({ detail }) => this.#hear(detail));
     this.tags.addEventListener("tag", ({ detail }) => this.#hearStrongest(detail));
     player.addEventListener("state", () => this.list.mark(player.stretch));
-    for (const button of document.querySelectorAll("[data-format]")) {
+    this.downloads = [...document.querySelectorAll("[data-format]")];
+    for (const button of this.downloads) {
       button.addEventListener("click", () => download(this.#result(), button.dataset.format));
     }
     this.clear();
@@ -42,21 +45,27 @@ export class Results {
 
   /** Forget the recording. */
   clear() {
-    [this.answer, this.timeline, this.events] = [null, null, []];
+    /** What there is of the sound as a whole, and what a result says of its sound and its model. */
+    [this.tagsAnswer, this.facts] = [null, null];
+    [this.timeline, this.events] = [null, []];
     this.stage.lanes.clear();
     this.tags.clear();
     this.list.show([]);
-    byId("notes").replaceChildren();
+    this.#describe([]);
     byId("facts").textContent = "";
+    byId("calibrated").textContent = "";
+    byId("no-events").textContent = "";
+    byId("no-events").hidden = true;
   }
 
-  /** @param {object} card an answer of `/v1/models/{name}` */
+  /** Take the rule and the labels of a model, unless they are there. @param {object} card of `/v1/models/{name}` */
   setModel(card) {
+    if (this.rule?.model === card) return;
+    this.timeline = null;
     this.rule = new Rule(card);
     this.panel.open(this.rule);
     for (const field of [this.allow, this.deny]) field.setLabels(card.labels);
     this.stage.lanes.clear();
-    this.timeline = null;
   }
 
   /**
@@ -66,26 +75,23 @@ export class Results {
    * @param {string[]} notes of the page itself
    */
   show(name, answer, notes) {
-    this.name = name;
-    this.answer = answer;
+    const { model, model_version, calibrated, seconds } = answer.timeline;
+    this.facts = { file: name, model, model_version, calibrated, seconds, notes: answer.timeline.notes };
+    this.tagsAnswer = answer.tags;
     this.timeline = Timeline.of(answer.timeline);
-    this.stage.view.open(answer.timeline.seconds);
-    const { seconds, model, model_version: version } = answer.timeline;
-    byId("facts").textContent = `${spoken(seconds)}, heard by ${model} ${version}`;
-    const all = [...notes, ...answer.timeline.notes];
-    byId("notes").replaceChildren(...all.map((note) => element("li", {}, note)));
-    byId("tags-title").textContent = "On the whole";
+    this.stage.view.open(seconds);
+    this.#describe(notes);
+    byId("tags-title").textContent = "Overall";
     this.#update();
     const best = this.shownTags.tags.slice(0, 3).map((tag) => `${tag.label} ${tag.score.toFixed(2)}`);
-    const told = this.shownTags.noneOfThese ?? (best.length ? `Most of all: ${best.join(", ")}.` : "");
-    this.#say(`${name}: ${spoken(seconds)}, ${this.events.length} events. ${told}`);
+    const told = this.shownTags.noneOfThese ?? (best.length ? `Highest scores: ${best.join(", ")}.` : "");
+    this.#say(`${name}: ${spoken(seconds)}, ${this.#summary()} ${told}`);
   }
 
   /** Show live sound from now on. @param {import("./capture.js").Capture} capture */
   follow(capture) {
     this.timeline = capture.timeline ?? null;
     this.told = new Set();
-    byId("calibrated").textContent = "";
     byId("tags-title").textContent = "Right now";
     this.#say(capture.live ? "Listening." : "Recording.");
   }
@@ -104,11 +110,54 @@ export class Results {
     if (begun.length) this.#say(begun.map((event) => `${event.label} at ${clock(event.onset)}`).join(", "));
   }
 
+  /**
+   * Keep what was heard live, now that it is a recording; of sound that was only recorded nothing is known yet.
+   * @param {import("./analysis.js").Recording} recording
+   * @param {import("./capture.js").Capture} capture
+   */
+  keep({ file, notes }, { sound, timeline }) {
+    const { model } = this.rule ?? {};
+    const seconds = Math.round((sound.seconds - sound.first) * 1e6) / 1e6;
+    if (timeline?.frames) {
+      const { name, version, calibrated } = model;
+      this.facts = { file: file.name, model: name, model_version: version, calibrated, seconds, notes: [] };
+      byId("tags-title").textContent = "At the end";
+    }
+    this.#describe(notes, seconds);
+    this.#update();
+  }
+
+  /** Say what was heard by whom, and what is to be noted of it. */
+  #describe(notes, seconds = this.facts?.seconds) {
+    const { model, model_version: version } = this.facts ?? {};
+    const heard = model ? `, heard by ${model} ${version}` : "";
+    byId("facts").textContent = seconds === undefined ? "" : `${spoken(seconds)}${heard}`;
+    const all = [...notes, ...(this.facts?.notes ?? [])];
+    byId("notes").replaceChildren(...all.map((note) => element("li", {}, note)));
+    for (const button of this.downloads) button.disabled = !this.facts;
+  }
+
   #setThreshold({ id, on }) {
     if (this.timeline.labels.some((label) => label.id === id)) this.rule.setLabel(id, on);
     else this.rule.setNovelty(on);
     this.panel.update();
+    this.#change(id);
+  }
+
+  /** Show what a change of the rule or the labels comes to, and say it once it has come to rest. */
+  #change(id = null) {
     this.#updateSoon();
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => this.timeline && this.#say(this.#summary(id)), REST_MILLISECONDS);
+  }
+
+  /** Return in words how many events there are, of one label too if it is given. */
+  #summary(id = null) {
+    const own = this.events.filter((event) => event.id === id);
+    const label = this.timeline.labels.find((other) => other.id === id)?.label ?? NONE_OF_THESE.label;
+    const first = id === null ? "" : `${label}: ${counted(own)}. In all `;
+    const words = [`${first}${counted(this.events)}.`, byId("no-events").textContent, byId("filter").textContent];
+    return words.filter(Boolean).join(" ");
   }
 
   /** A slider may move several times before the screen is next shown. */
@@ -126,26 +175,27 @@ export class Results {
     if (!this.timeline) return;
     const { labels } = this.timeline;
     const chosen = chooseLabels(labels, this.allow.entries, this.deny.entries);
-    this.allow.complain(
-      chosen.columns.size || chosen.unknown ? "" : "This leaves no label: take one away from “Not these”.",
-    );
-    this.events = findEvents(this.timeline, this.rule.effective(labels), chosen).map(rounded);
+    const rule = this.rule.effective(labels);
+    this.events = findEvents(this.timeline, rule, chosen).map(rounded);
     this.stage.lanes.show(this.timeline, this.rule, this.events, chosen);
     this.list.show(this.events);
-    this.#explain();
-    if (!this.answer) return;
-    this.shownTags = tagsOf(this.answer.tags, this.rule, chosen);
+    this.#explain(rule, chosen);
+    if (!this.tagsAnswer) return;
+    this.shownTags = tagsOf(this.tagsAnswer, this.rule, chosen);
     this.tags.show(this.shownTags);
-    byId("calibrated").textContent = worth(this.answer.tags, this.rule);
+    byId("calibrated").textContent = worth(this.tagsAnswer, this.rule);
   }
 
-  /** Say it in words where there is no event. */
-  #explain() {
-    const isEmpty = this.events.length === 0 && this.answer !== null;
+  /** Say which labels are looked for, and why there is no event where there is none. */
+  #explain(rule, chosen) {
+    const isEmpty = this.events.length === 0 && this.facts !== null;
+    byId("filter").textContent = isNone(chosen) ? "" : filterWords(this.allow.entries, this.deny.entries);
     byId("no-events").hidden = !isEmpty;
-    byId("no-events").textContent = isEmpty
-      ? "No label reaches its threshold. Lower one to see what it would find."
-      : "";
+    byId("no-events").textContent = isEmpty ? emptyWords(this.timeline, rule, chosen) : "";
+    const rest = this.allow.entries.length ? " of “Only these”" : "";
+    if (isNone(chosen)) this.deny.complain(`This takes away every label${rest}. Remove one here or there.`);
+    else if (this.isNone) this.deny.complain("");
+    this.isNone = isNone(chosen);
   }
 
   #hear(event) {
@@ -164,26 +214,20 @@ export class Results {
 
   /** Return what is shown, as `/v1/events` would answer. */
   #result() {
-    const { model, model_version, calibrated, seconds, notes } = this.answer.timeline;
-    const events = this.events.map(({ label, id, onset, offset, score }) => ({ label, id, onset, offset, score }));
+    const { file, model, model_version, calibrated, seconds, notes } = this.facts;
+    const from = (time) => Math.max(0, Math.round((time - this.player.origin) * 1e6) / 1e6);
+    const events = this.events.map(({ label, id, onset, offset, score }) => ({
+      ...{ label, id, onset: from(onset), offset: from(offset), score },
+    }));
     const { rule, ...novelty } = this.rule.parameters;
     const parameters = { rule, allow: this.allow.entries, deny: this.deny.entries, ...novelty, start: 0, end: null };
-    return { file: this.name, model, model_version, calibrated, seconds, events, notes, parameters };
+    return { file, model, model_version, calibrated, seconds, events, notes, parameters };
   }
 
   #say(text) {
+    clearTimeout(this.rest);
     byId("status").textContent = text;
   }
-}
-
-/** Say what the scores are worth, and how new the sound is to the model. */
-function worth({ novelty = null }, { model, refuses, noveltyThreshold }) {
-  const scores = model.calibrated
-    ? `Scores of ${model.name} are calibrated: of all that scores 0.80, about eight in ten are right.`
-    : `Scores of ${model.name} are not calibrated: they rank labels, and are no probabilities.`;
-  if (novelty === null) return `${scores} It cannot tell that a sound is none of its labels.`;
-  const limit = refuses ? `; from ${noveltyThreshold.toFixed(2)} on it is called none of these` : "";
-  return `${scores} The novelty is ${novelty.toFixed(2)}${limit}.`;
 }
 
 function rounded(event) {

@@ -39,7 +39,9 @@ export class Rule {
   }
 
   /** Let one label open at a score, and close at the share of it that it has now. */
-  setLabel(id, on) {
+  setLabel(id, score) {
+    const { decision } = this.model;
+    const on = near(score, (decision.classes[id] ?? decision).on);
     const classes = { ...this.decision.classes, [id]: { on, off: rounded(on * share(this.of(id))) } };
     this.#change({ classes });
   }
@@ -57,12 +59,12 @@ export class Rule {
 
   /** Change one of `smoothing_seconds`, `min_duration_seconds`, `merge_gap_seconds`. */
   setSeconds(name, seconds) {
-    this.#change({ [name]: seconds });
+    this.#change({ [name]: near(seconds, this.model.decision[name]) });
   }
 
   /** Refuse sound from this novelty on. */
   setNovelty(threshold) {
-    this.noveltyThreshold = threshold;
+    this.noveltyThreshold = near(threshold, this.model.novelty_threshold ?? threshold);
     this.setRefuses(true);
   }
 
@@ -97,6 +99,11 @@ export class Rule {
     this.decision = { ...next, off: rounded(Math.min(next.on, next.off)) };
     this.changed = true;
   }
+}
+
+/** Return the card's own value where a slider, which moves in hundredths, comes as near to it as it can. */
+function near(value, card) {
+  return Math.abs(value - card) < 0.005 ? card : value;
 }
 
 function share({ on, off }) {

@@ -65,7 +65,6 @@ export class RulePanel extends EventTarget {
       set: (value) => rule.setSeconds(name, value),
       say,
       max,
-      step: 0.05,
     });
   }
 
@@ -94,8 +93,8 @@ export class RulePanel extends EventTarget {
     return { root, update: () => (box.checked = rule.refuses) };
   }
 
-  #slider(name, title, { get, set, say, max = 1, step = 0.01 }) {
-    const input = element("input", { type: "range", id: `rule-${name}`, min: 0, max, step });
+  #slider(name, title, { get, set, say, max = 1 }) {
+    const input = element("input", { type: "range", id: `rule-${name}`, min: 0, max, step: 0.01 });
     const output = element("span", { class: "value", "aria-hidden": "true" });
     input.addEventListener("input", () => {
       set(Number(input.value));

@@ -73,6 +73,7 @@ export class Server {
   /** XMLHttpRequest, because fetch does not tell how much has been sent. @returns {Promise<Blob>} */
   #post(path, file, { sent = () => {}, signal } = {}) {
     return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
       const request = new XMLHttpRequest();
       request.open("POST", path);
       request.responseType = "blob";
@@ -94,7 +95,7 @@ export class Server {
 
 const SILENT = {
   message: "The server does not answer.",
-  hint: "Look whether `earmark serve` still runs, then try again.",
+  hint: "Check that `earmark serve` is still running, then try again.",
 };
 
 function refusal(status, text) {

@@ -37,6 +37,26 @@ export class Sound extends EventTarget {
 }
 
 /**
+ * Return the length of a recording in seconds, Infinity if the browser does not know.
+ * @param {Blob} file
+ * @throws {Error} if the browser cannot play it
+ */
+export async function lengthOf(file) {
+  const audio = new Audio();
+  const url = URL.createObjectURL(file);
+  try {
+    return await new Promise((resolve, reject) => {
+      audio.onloadedmetadata = () => resolve(audio.duration);
+      audio.onerror = () => reject(new Error(audio.error?.message || "this browser cannot play it"));
+      audio.src = url;
+    });
+  } finally {
+    audio.removeAttribute("src");
+    URL.revokeObjectURL(url);
+  }
+}
+
+/**
  * Return the samples of a file that this browser can decode: one channel, at a rate for the eye.
  * @param {Blob} file
  * @throws {DOMException} if the browser cannot decode it

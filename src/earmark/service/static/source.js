@@ -4,6 +4,8 @@ import { byId } from "./element.js";
 import { clock } from "./time.js";
 
 const PATIENCE_MILLISECONDS = 500; // what is done sooner needs no word
+/** What the part of the page is called, by what the microphone does. */
+const TITLES = { null: "Drop a recording here", record: "Recording", listen: "Listening live" };
 
 /** Fires `file` with a file, `example`, `record`, `listen`, `finish` (of these two), and `stop` (of what is sent). */
 export class Source extends EventTarget {
@@ -39,6 +41,7 @@ export class Source extends EventTarget {
     }
     for (const id of ["choose", "example"]) byId(id).disabled = name !== null;
     byId("meter").hidden = name === null;
+    byId("source-title").textContent = TITLES[name];
   }
 
   /** Show how long the microphone has been open and how loud it is. @param {number} level in [0, 1] */
@@ -75,7 +78,7 @@ export class Source extends EventTarget {
     this.complain(
       "choose",
       files.length > 1
-        ? `This is ${file.name} alone: the page takes one recording at a time. For many there is POST /v1/batch.`
+        ? `Only ${file.name} was taken: the page takes one recording at a time. For many there is POST /v1/batch.`
         : "",
     );
     this.#fire("file", file);

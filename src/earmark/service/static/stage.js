@@ -90,14 +90,17 @@ export class Stage {
     this.scale.replaceChildren(...labels);
   }
 
-  /** Show the time under the pointer. */
+  /** Show the time under the pointer, and what a lane shows there. */
   #point(event) {
     const track = event.target.closest(".track");
     this.pointer.hidden = !track || event.pointerType !== "mouse";
     if (this.pointer.hidden) return;
     const seconds = this.#timeAt(track, event.clientX);
-    this.pointer.style.left = `${(100 * (seconds - this.view.start)) / this.view.span}%`;
-    this.pointer.dataset.time = clock(seconds, this.view.span < 10 ? 2 : 1);
+    const part = (seconds - this.view.start) / this.view.span;
+    this.pointer.style.left = `${100 * part}%`;
+    this.pointer.classList.toggle("late", part > 0.5);
+    const words = [clock(seconds, this.view.span < 10 ? 2 : 1), this.lanes.readout(track, seconds)];
+    this.pointer.dataset.time = words.filter(Boolean).join(" · ");
   }
 
   /** Over the pictures the wheel zooms; over the lanes it scrolls the page, unless Ctrl is held. Sideways it moves. */

@@ -93,7 +93,7 @@ function refusal(result, all, rule) {
   const highest = Math.max(0, ...scores);
   if (highest === 0) return "No label has any score.";
   if (rule.noveltyThreshold !== null && result.novelty >= rule.noveltyThreshold) {
-    return "It is unlike all that the model has learnt.";
+    return "It is unlike anything the model has learnt.";
   }
   const rest = 1 - scores.reduce((sum, score) => sum + score, 0);
   return rule.model.background && rest > highest

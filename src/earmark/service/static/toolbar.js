@@ -27,6 +27,7 @@ export class Toolbar {
     player.addEventListener("state", () => this.#told());
     player.addEventListener("move", () => this.#tick());
     document.addEventListener("keydown", (key) => this.#key(key));
+    new ResizeObserver(([entry]) => this.#measure(entry.target)).observe(this.play.parentElement);
   }
 
   /** Show whether there is something to play. */
@@ -35,6 +36,11 @@ export class Toolbar {
     this.#told();
     this.#tick();
     this.#update();
+  }
+
+  /** Let the time scale stick below the buttons, which have a second row when a telephone is zoomed in. */
+  #measure({ offsetHeight }) {
+    document.documentElement.style.setProperty("--player", `${offsetHeight}px`);
   }
 
   #zoom(factor) {

@@ -24,10 +24,10 @@ export class View extends EventTarget {
     return this.start <= this.first && this.end >= this.last;
   }
 
-  /** Show all of a sound. */
-  open(seconds) {
+  /** Show all of a sound, which ends at `seconds`. */
+  open(seconds, first = 0) {
     this.follows = false;
-    [this.first, this.last] = [0, Math.max(seconds, SHORTEST_SECONDS)];
+    [this.first, this.last] = [first, Math.max(seconds, first + SHORTEST_SECONDS)];
     this.fit();
   }
 

@@ -13,6 +13,7 @@ from earmark.service.pipe import Message
 from earmark.service.problems import RefusedError
 from earmark.service.reply import Reply
 from earmark.service.settings import Limits, Settings
+from tests.service.loops import run_apart
 
 JOB = Job("classify", "tiny", b"")
 

@@ -15,6 +15,7 @@ from benchmarks.services import Service, load, plain_service
 
 from earmark.inference.classifier import Classifier
 from tests.service.hostile import HostileFile
+from tests.service.loops import run_apart
 from tests.service.process import Running, serving
 from tests.service.sounds import noise
 

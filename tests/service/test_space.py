@@ -18,6 +18,7 @@ from earmark.service.room import Room
 from earmark.service.settings import Limits, Settings
 from earmark.service.state import Service
 from earmark.service.worker import _answer
+from tests.service.loops import run_apart
 from tests.service.sounds import form_of, noise
 from tests.service.test_rest import error_of
 

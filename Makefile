@@ -21,8 +21,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 demo: $(READY) ## Label a minute of sound that the demo makes itself; writes demo/demo.html
 	$(BIN)/earmark demo
 
+# Workers share the cores: with threads of their own, PyTorch's would wait for one another.
 test: $(READY) ## Run the tests
-	$(BIN)/pytest -n $(PYTEST_WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PYTEST_WORKERS)
 
 test-timm: $(READY) ## Run the tests of the extra timm, whose torchvision has no build for this torch, apart from the others
 	test -d $(VENV)/timm || $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/timm \

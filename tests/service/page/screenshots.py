@@ -47,8 +47,8 @@ def recording(browser: Browser, service: Running, name: str, options: dict[str, 
     if "is_mobile" in options:
         visit.page.locator(".time").scroll_into_view_if_needed()
         visit.page.locator(".time").evaluate("(part) => part.scrollIntoView()")
-    visit.event("siren").last.click()
-    visit.until(lambda: visit.playing_at() > 31)
+    visit.event("clock alarm").last.click()
+    visit.until(lambda: visit.playing_at() > 22)
     visit.page.locator("#play").click()
     save(visit, name)
 

@@ -84,11 +84,10 @@ def add_logmel(nodes: Nodes, waveform: str, settings: LogMel, size: str | None =
     str
         Tensor of shape [batch, frames, bands]: ``ln(mel + log_offset)``.
     """
-    samples = nodes.size(waveform, 1)
     if is_foldable(settings):
-        mel = _folded_mel(nodes, waveform, size or samples, settings)
+        mel = _folded_mel(nodes, waveform, size or nodes.size(waveform, 1), settings)
     else:
-        whole = _padded(nodes, waveform, nodes("Sub", size, samples)) if size else waveform
+        whole = _padded(nodes, waveform, nodes("Sub", size, nodes.size(waveform, 1))) if size else waveform
         mel = _convolved_mel(nodes, whole, settings)
     return nodes("Log", nodes("Add", mel, nodes.constant(settings.log_offset, np.float32)))
 

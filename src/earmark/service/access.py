@@ -100,10 +100,10 @@ class Gate:
 
     def _check_load(self, client: str) -> None:
         if self._service.ending.is_set():
-            raise refusal("ending", "The service is ending.", retry_after="1")
+            raise refusal("ending", "The service is ending.")
         if self._under_way[client] >= self._most:
             said = f"{self._most} requests of this client are under way, which is as many as are allowed."
-            raise refusal("client_busy", said, retry_after="1")
+            raise refusal("client_busy", said)
 
 
 def check_token(settings: Settings, token: str | None) -> None:

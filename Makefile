@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 EVERYDAY := $(BIN)/python -m everyday
 PYTEST_WORKERS ?= 2
 VIEWS ?= 180000
+TFLITE := $(VENV)/tflite
+TFLITE_TESTS := tests/export tests/cli/test_export.py tests/model/test_tflite_card.py tests/test_examples.py \
+	$(foreach page,export phones,'tests/test_docs.py::test_what_the_page_shows_works[docs/guide/$(page).md]')
 YAMNET := $(or $(EARMARK_SHARED),../shared)/models/yamnet/yamnet_classification_int8.tflite
 export NO_MKDOCS_2_WARNING := 1
 
@@ -16,7 +19,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$python" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-timm check bench bench-finetune bench-scratch bench-instruments everyday docs reference clean help
+.PHONY: demo test test-timm test-tflite check bench bench-export bench-finetune bench-scratch bench-instruments everyday docs reference clean help
 
 demo: $(READY) ## Label a minute of sound that the demo makes itself; writes demo/demo.html
 	$(BIN)/earmark demo
@@ -32,6 +35,18 @@ test-timm: $(READY) ## Run the tests of the extra timm, whose torchvision has no
 		--target $(VENV)/timm timm torchvision
 	PYTHONPATH=$(VENV)/timm $(BIN)/pytest tests/training/test_timm.py
 
+test-tflite: $(TFLITE)/.ready ## Run the tests of the extra tflite, in an environment that has the converter and MediaPipe besides
+	OMP_NUM_THREADS=1 $(TFLITE)/bin/python -m pytest -p no:anyio -n $(PYTEST_WORKERS) $(TFLITE_TESTS)
+
+# What the converter wants in other versions lies before what .venv has, and changes nothing there. (Its anyio is one
+# whose plugin for pytest the present pytest warns about.)
+$(TFLITE)/.ready: $(READY)
+	$(BIN)/python -m venv $(TFLITE)
+	$(BIN)/python -c "import site, sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+		> "$$($(TFLITE)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/outer.pth"
+	$(TFLITE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[tflite]' mediapipe
+	@touch $@
+
 check: $(READY) ## Lint, format, types, command reference, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,6 +56,9 @@ check: $(READY) ## Lint, format, types, command reference, docs
 
 bench: $(READY) ## Measure speed and accuracy beside the alternatives
 	$(BIN)/python -m benchmarks
+
+bench-export: $(TFLITE)/.ready ## Measure models in other formats beside the models: half an hour
+	$(TFLITE)/bin/python -m benchmarks export web --write-docs docs/guide/export.md
 
 # FOLDS=1,2 does some folds; those that are done stay in build/benchmarks, and FOLDS=kept shows them.
 bench-finetune: ## Measure fine-tuning on ESC-50: an hour

@@ -33,8 +33,15 @@ GROUPS = {
 }
 """Names on the command line, and the modules that measure."""
 
-LONG_GROUPS = {"finetune": "finetune", "scratch": "scratch", "instruments": "instruments", "everyday": "everyday"}
-"""Those that take hours, or need what takes hours, and are run by name only."""
+LONG_GROUPS = {
+    "finetune": "finetune",
+    "scratch": "scratch",
+    "instruments": "instruments",
+    "everyday": "everyday",
+    "export": "export",
+    "web": "web",
+}
+"""Those that take hours, or need what takes hours or more than the extra dev, and are run by name only."""
 
 _WHICH = f"which: {', '.join(GROUPS)}; all of these by default. Long ones: {', '.join(LONG_GROUPS)}"
 

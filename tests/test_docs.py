@@ -1,9 +1,11 @@
 """README and docs, held to what earmark does: every command and program in them runs, output shown is output given.
 
 A fenced block of ``sh`` holds commands, one of ``console`` commands after ``$ `` and what they print, one of ``python``
-a program. The blocks of a page run in its order, in one folder of real sounds; the programs share their names. Two
-comments, on the line before a block, say otherwise: ``<!-- not run: REASON -->`` and ``<!-- exit: STATUS -->``. Ports
-of the pages become ports that are free, so that nothing else on this machine can answer in a service's place.
+a program. The blocks of a page run in its order, in one folder of real sounds; the programs share their names. Three
+comments, on the line before a block, say otherwise: ``<!-- not run: REASON -->``, ``<!-- exit: STATUS -->``, and
+``<!-- extra: tflite -->`` for what needs more than the extra dev: ``make test-tflite`` runs it, elsewhere it is passed
+over. Ports of the pages become ports that are free, so that nothing else on this machine can answer in a service's
+place.
 """
 
 import contextlib
@@ -17,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ import earmark
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
-    r"(?:^<!--[ ]*(?P<mark>not[ ]run|exit):[ ]*(?P<value>.*?)[ ]*-->\n+)?"
+    r"(?:^<!--[ ]*(?P<mark>not[ ]run|exit|extra):[ ]*(?P<value>.*?)[ ]*-->\n+)?"
     r"^(?P<indent>[ ]*)```(?P<language>sh|console|python)\b[^\n]*\n(?P<text>.*?)^(?P=indent)```[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
@@ -37,6 +40,8 @@ BAR = re.compile(r"[▏▎▍▌▋▊▉█]+")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 PORT = re.compile(r"\b876[0-9]\b")
 SCORE_TOLERANCE = 0.02
+MODULES = {"tflite": "litert_torch"}
+"""Of each extra that some blocks need, a module that it brings."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,15 @@ class Block:
     text: str
     not_run: str | None
     status: int
+    extra: str = ""
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def runs(self) -> bool:
+        """Whether the block is to run, and can be run here."""
+        return self.not_run is None and (not self.extra or find_spec(MODULES[self.extra]) is not None)
 
     def commands(self) -> Iterator[tuple[str, str]]:
         """Yield what to run, and the output shown: a block of ``sh`` as one script, of ``console`` each command."""
@@ -78,6 +89,7 @@ def blocks_of(page: Path) -> list[Block]:
                 text=body,
                 not_run=value if mark == "not run" else None,
                 status=int(value) if mark == "exit" else 0,
+                extra=value if mark == "extra" else "",
             )
         )
     return found
@@ -278,7 +290,7 @@ def run_program(block: Block, names: dict[str, Any]) -> None:
 def test_what_the_page_shows_works(page: Path, workshop: Path) -> None:
     names: dict[str, Any] = {"__name__": "__docs__"}
     for block in with_free_ports(BLOCKS[page]):
-        if block.not_run is None and block.language == "python":
+        if block.runs and block.language == "python":
             run_program(block, names)
-        elif block.not_run is None:
+        elif block.runs:
             run_commands(block)

@@ -27,6 +27,7 @@ Catch `EarmarkError` to catch them all. Each message names the thing, its value,
     │   └── LeakError                one source on both sides of a split
     ├── TrainingError                a training that cannot be done, or came to nothing
     │   └── NetworkError             a network that does not fit the data, or cannot be made
+    ├── ExportError                  a model that cannot be written in another format
     ├── OptionError                  an argument outside what is allowed
     │   └── LabelError               a label that the model does not have
     ├── OutputError                  a result that could not be written
@@ -47,6 +48,7 @@ __all__ = [
     "DownloadError",
     "EarmarkError",
     "EmptyAudioError",
+    "ExportError",
     "LabelError",
     "LeakError",
     "ManifestError",
@@ -164,6 +166,10 @@ class TrainingError(EarmarkError):
 
 class NetworkError(TrainingError):
     """A network that does not fit the data, or cannot be made."""
+
+
+class ExportError(EarmarkError):
+    """A model that cannot be written in another format, or comes out of it as another."""
 
 
 class OptionError(EarmarkError, ValueError):

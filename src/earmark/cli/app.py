@@ -10,7 +10,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from earmark.cli import calibrate, check, classify, data, demo, ensemble, evaluate, listen, models, serve, show, train
+from earmark.cli import (
+    calibrate,
+    check,
+    classify,
+    data,
+    demo,
+    ensemble,
+    evaluate,
+    export,
+    listen,
+    models,
+    serve,
+    show,
+    train,
+)
 from earmark.cli.messages import INPUT_FAILED, INTERRUPTED, complain, exit_status
 from earmark.errors import EarmarkError
 
@@ -180,6 +194,14 @@ _add(
     ensemble.ensemble,
     "earmark ensemble a.onnx b.onnx -o both.onnx",
     "earmark ensemble a.onnx b.onnx -o both.onnx --method fitted --data clips/",
+)
+
+_add(
+    app,
+    export.export,
+    "earmark export everyday --to tflite",
+    "earmark export birds.onnx --to tflite --precision int8 --calibrate-with clips/ --measure-on clips/",
+    "earmark export birds.onnx --to web",
 )
 
 models_app = _group()

@@ -4,6 +4,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -105,18 +106,21 @@ def import_model(
 def verify(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Names or .onnx files; by default all that are installed."),
+        typer.Argument(
+            metavar="MODEL",
+            help="Names, .onnx or .tflite files, pages of `earmark export`; by default all that are installed.",
+        ),
     ] = None,
     *,
     as_json: Json = False,
 ) -> None:
     """Prove that models answer as they did when they were made.
 
-    A model's card holds test signals and the answers to them; they are run again and compared.
+    A model's card holds test signals and the answers to them; they are run again, each file by its own runtime, and
+    compared.
     """
     from earmark.inference.results import Failure
     from earmark.model.hub import default_hub
-    from earmark.model.verify import verify as verify_file
 
     hub = default_hub()
     failures = []
@@ -125,7 +129,7 @@ def verify(
         raise ModelNotFoundError("no model is installed: give a file, or see `earmark models list`")
     for model in models:
         try:
-            outcome = verify_file(hub.resolve(model))
+            outcome = _verified(model)
             print(json.dumps(outcome.to_dict()) if as_json else _outcome_line(outcome))
         except EarmarkError as error:
             failures.append(Failure(model, error))
@@ -134,6 +138,18 @@ def verify(
     report_failures(failures, len(models))
     if failures:
         raise typer.Exit(INPUT_FAILED)
+
+
+def _verified(model: str) -> "Verification":
+    """Verify a model, or the page that one was exported to."""
+    from earmark.model.hub import default_hub
+    from earmark.model.verify import verify as verify_file
+
+    if Path(model).is_dir():
+        from earmark.export.web import verify_web
+
+        return verify_web(model)
+    return verify_file(default_hub().resolve(model))
 
 
 def remove(name: Name) -> None:
@@ -223,7 +239,7 @@ def _outcome_line(outcome: "Verification") -> str:
     weights = {True: ", unchanged since it was made", None: "", False: ", changed"}[outcome.unchanged]
     return (
         f"{outcome.model} {outcome.version}  passes: outputs differ by {outcome.largest:.2g}, "
-        f"allowed {outcome.tolerance:.2g}{weights}"
+        f"allowed {outcome.tolerance:.2g}; best class the same for {outcome.agreement:.0%}{weights}"
     )
 
 

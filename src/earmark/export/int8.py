@@ -1,14 +1,15 @@
-"""A float model in eight bits: convolutions compute with integers, the front end and the scores stay in float32.
+"""A float model in eight bits: its layers compute with integers, the front end and the scores stay in float32.
 
 Static quantisation by ONNX Runtime: activations unsigned, weights signed with a scale for each channel. Normalisations
-are folded into the convolutions first. Weights use seven of their eight bits: processors without instructions for dot
-products of bytes add two products in 16 bits, which larger weights overflow, and the model would say something else.
+are folded into the convolutions first. For ONNX Runtime weights use seven of their eight bits: on processors without
+instructions for dot products of bytes it adds two products in 16 bits, which larger weights overflow, and the model
+would say something else. LiteRT adds in 32 bits everywhere, and is given all eight.
 """
 
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from earmark.errors import OptionError
+from earmark.export.integernodes import integer_nodes
 from earmark.features.nodes import IR_VERSION
 
-_QUANTISED = ("Conv", "MaxPool", "Add", "Relu")
 
-
-def to_int8(model: onnx.ModelProto, waveforms: Iterable[NDArray[np.float32]]) -> onnx.ModelProto:
-    """Return a model whose convolutions, with the sums, maxima and ReLUs between them, are in eight bits.
+def to_int8(
+    model: onnx.ModelProto, waveforms: Iterable[NDArray[np.float32]], *, weight_bits: Literal[7, 8] = 7
+) -> onnx.ModelProto:
+    """Return a model whose convolutions and large dense layers, and what lies between them, are in eight bits.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ def to_int8(model: onnx.ModelProto, waveforms: Iterable[NDArray[np.float32]]) ->
         From waveform to embeddings, or to scores; left as it is.
     waveforms : iterable of ndarray of float32, shape (samples,)
         Sound at the model's rate, as varied as what it will hear: the ranges of activations are measured on it.
+    weight_bits : {7, 8}
+        Of the eight that are stored; see the module.
 
     Returns
     -------
@@ -47,6 +51,7 @@ def to_int8(model: onnx.ModelProto, waveforms: Iterable[NDArray[np.float32]]) ->
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "folded.onnx"), Path(folder, "int8.onnx")
         folded = _folded(model, Path(folder))
+        chosen = integer_nodes(folded)
         onnx.save(folded, source)
         quantize_static(
             source,
@@ -56,9 +61,9 @@ def to_int8(model: onnx.ModelProto, waveforms: Iterable[NDArray[np.float32]]) ->
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            reduce_range=True,
-            op_types_to_quantize=list(_QUANTISED),
-            nodes_to_exclude=_other_sums(folded),
+            reduce_range=weight_bits == 7,
+            op_types_to_quantize=sorted({node.op_type for node in chosen}),
+            nodes_to_quantize=[node.name for node in chosen],
         )
         quantised = onnx.load(target)
     quantised.ir_version = IR_VERSION
@@ -94,9 +99,3 @@ def _folded(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
     del folded.opset_import[:]
     folded.opset_import.append(helper.make_opsetid("", version))
     return folded
-
-
-def _other_sums(model: onnx.ModelProto) -> list[str]:
-    """Return the names of sums outside the convolutions: those of the front end, the scores, the shapes."""
-    rectified = {name for node in model.graph.node if node.op_type == "Relu" for name in node.input}
-    return [node.name for node in model.graph.node if node.op_type == "Add" and node.output[0] not in rectified]

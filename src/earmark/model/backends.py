@@ -63,7 +63,7 @@ def load_backend(path: str | os.PathLike[str], *, device: str = "cpu", threads: 
     Parameters
     ----------
     path : path
-        ``.onnx`` for ONNX Runtime, ``.tflite`` for LiteRT (extra ``tflite``).
+        ``.onnx`` for ONNX Runtime, ``.tflite`` for LiteRT (extra ``litert``).
     device : {"cpu", "cuda"}
         Where ONNX Runtime computes.
     threads : int
@@ -199,15 +199,16 @@ def card_of(session: Any, path: Path) -> ModelCard:
 class LiteRTBackend:
     """A `.tflite` audio classifier of fixed input length in LiteRT: waveform in, scores of one patch out.
 
-    A longer waveform is cut into patches at half their length, rounded down to 10 ms, which for YAMNet is its own
-    0.48 s; the last patch is padded with zeros. Several threads get an interpreter each.
+    A longer waveform is cut into patches at the hop of the card, the last one padded with zeros. A file without a card
+    gets half the patch, rounded down to 10 ms, which for YAMNet is its own 0.48 s. Several threads get an interpreter
+    each.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
-            raise MissingExtraError.for_extra("tflite", "ai-edge-litert", f"running {path.name}") from error
+            raise MissingExtraError.for_extra("litert", "ai-edge-litert", f"running {path.name}") from error
         data = path.read_bytes()
         self.card = _litert_card(TFLiteFile(data), path)
         self._new: Callable[[], Any] = lambda: Interpreter(model_content=data, num_threads=threads)
@@ -270,8 +271,15 @@ _TFLITE_SEGMENT_SECONDS = 10.0
 
 
 def _litert_card(model: TFLiteFile, path: Path) -> ModelCard:
-    """Make the card that a `.tflite` file does not carry from its metadata."""
+    """Return the card that earmark's export put into a `.tflite` file, or make one from the metadata of another."""
     length, classes = int(np.prod(model.input_shape)), int(np.prod(model.output_shape))
+    if (card := model.card) is not None:
+        if (card.frame_length, len(card.labels)) != (length, classes):
+            raise CardError(
+                f"{path.name} takes {length} samples and gives {classes} scores, its card says {card.frame_length} and "
+                f"{len(card.labels)}; export it again"
+            )
+        return card
     if model.sample_rate is None or not model.labels:
         raise ModelFormatError(
             f"{path.name} has no TensorFlow Lite metadata (sample rate, labels), so its numbers mean nothing; "

@@ -4,17 +4,19 @@ The file is a FlatBuffer; the pure-Python `tflite` package reads its main schema
 appended to it, audio properties in a second FlatBuffer (TensorFlow Lite Metadata), of which a few fields are read here.
 """
 
-import io
 import struct
-import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ModelFormatError
+from earmark.model.card import ModelCard
+from earmark.model.tflitearchive import CARD_FILE, split
 
 Activation = Literal["none", "relu", "relu6"]
 Kind = Literal["convolution", "depthwise", "dense"]
@@ -83,6 +85,15 @@ def with_real_values(tensor: Tensor, values: NDArray[np.float64], kind: Kind | N
     return Tensor(tensor.name, tensor.shape, stored.astype(np.float32), None)
 
 
+@contextmanager
+def _read_to_its_end() -> Iterator[None]:
+    """Turn what reading past the end of a file comes to into the error that says so."""
+    try:
+        yield
+    except (struct.error, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise ModelFormatError(f"the .tflite file is damaged or cut off ({error}); fetch it again") from error
+
+
 class TFLiteFile:
     """A parsed `.tflite` file.
 
@@ -95,8 +106,6 @@ class TFLiteFile:
     ----------
     input_shape, output_shape : tuple of int
         Of the first input and the first output.
-    layers : tuple of Layer
-        Layers with weights, in order; a dense layer on a spectrogram (the mel matrix) is one of them.
     labels : tuple of str
         Lines of the first text file in the appended archive; empty where there is none.
     sample_rate : int or None
@@ -114,21 +123,13 @@ class TFLiteFile:
         if data[4:8] != b"TFL3":
             raise ModelFormatError("not a TensorFlow Lite file: bytes 4 to 8 are not 'TFL3'; give a .tflite file")
         self.data = data
-        try:
+        with _read_to_its_end():
             self._model = tflite.Model.GetRootAs(data, 0)
             self._graph = self._model.Subgraphs(0)
             self.input_shape = self._tensor(self._graph.Inputs(0)).shape
             self.output_shape = self._tensor(self._graph.Outputs(0)).shape
-            self.layers = self._layers()
             self.sample_rate = self._sample_rate()
-        except (
-            struct.error,
-            AttributeError,
-            IndexError,
-            TypeError,
-            ValueError,
-        ) as error:  # what reading past the end comes to
-            raise ModelFormatError(f"the .tflite file is damaged or cut off ({error}); fetch it again") from error
+        _, self._files = split(data)
         self.labels = self._labels()
 
     def _tensor(self, index: int) -> Tensor:
@@ -140,9 +141,12 @@ class TFLiteFile:
             values = buffer.DataAsNumpy().view(dtype).reshape(shape)
         return Tensor(tensor.Name().decode(), shape, values, _quantisation(tensor.Quantization()))
 
-    def _layers(self) -> tuple[Layer, ...]:
-        operators = (self._graph.Operators(index) for index in range(self._graph.OperatorsLength()))
-        return tuple(layer for operator in operators if (layer := self._layer(operator)))
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers with weights, in order; a dense layer on a spectrogram (the mel matrix) is one of them."""
+        with _read_to_its_end():
+            operators = (self._graph.Operators(index) for index in range(self._graph.OperatorsLength()))
+            return tuple(layer for operator in operators if (layer := self._layer(operator)))
 
     def _layer(self, operator: Any) -> Layer | None:
         import tflite
@@ -170,15 +174,24 @@ class TFLiteFile:
         )
 
     def _labels(self) -> tuple[str, ...]:
+        names = sorted(name for name in self._files if name.endswith(".txt"))
         try:
-            with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
-                names = sorted(name for name in archive.namelist() if name.endswith(".txt"))
-                text = archive.read(names[0]).decode("utf-8") if names else ""
-        except zipfile.BadZipFile:
-            return ()
-        except (OSError, RuntimeError, UnicodeDecodeError, zlib.error) as error:
+            text = self._files[names[0]].decode("utf-8") if names else ""
+        except UnicodeDecodeError as error:
             raise ModelFormatError(f"the labels in the .tflite file are damaged ({error}); fetch it again") from error
         return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The card that earmark's export put into the archive; None in a file that others made.
+
+        Raises
+        ------
+        CardError
+            If it is malformed.
+        """
+        content = self._files.get(CARD_FILE)
+        return None if content is None else ModelCard.from_json(content.decode("utf-8", errors="replace"))
 
     def _sample_rate(self) -> int | None:
         table = self._metadata()

@@ -17,13 +17,19 @@ from numpy.typing import NDArray
 from earmark.errors import CardError, VerificationError
 from earmark.model.backends import Backend, Outputs, load_backend
 from earmark.model.card import ModelCard, TestVector
+from earmark.model.tflitearchive import digest
 
 SIGNALS = ("silence", "sine:440", "noise:7")
 """The signals of a new card's test vectors."""
 
+MORE_SIGNALS = (*SIGNALS, "sine:2500", "sweep:50", "sweep:400", "clicks:4", "clicks:30")
+"""Those of a card whose model was written in another format: more, as they are all that tells the two apart."""
+
 _KEPT_VALUES = 600  # every class of `clip` for models of usual size; an even sample of larger outputs
 _DECIMALS = 6
 _MOST_SECONDS = 600
+_CLICK = 0.8
+_SWEPT_OCTAVES = 4
 
 
 def signal(recipe: str, samples: int, sample_rate: int) -> NDArray[np.float32]:
@@ -33,7 +39,8 @@ def signal(recipe: str, samples: int, sample_rate: int) -> NDArray[np.float32]:
     ----------
     recipe : str
         ``silence``; ``sine:HERTZ`` of amplitude 0.5; ``noise:SEED``, uniform in [-0.25, 0.25], from
-        ``state = (1664525 * state + 1013904223) mod 2**32`` (Knuth and Lewis).
+        ``state = (1664525 * state + 1013904223) mod 2**32`` (Knuth and Lewis); ``sweep:HERTZ`` of amplitude 0.25, a
+        sine that doubles its frequency each quarter of the signal; ``clicks:HERTZ``, so many samples of 0.8 a second.
     samples, sample_rate : int
         Length, and hertz.
 
@@ -55,7 +62,20 @@ def signal(recipe: str, samples: int, sample_rate: int) -> NDArray[np.float32]:
         return (0.5 * np.sin(2 * np.pi * int(number) * np.arange(samples) / sample_rate)).astype(np.float32)
     if kind == "noise" and number.isdecimal():
         return _noise(int(number), samples)
-    raise CardError(f"test signal {recipe!r} is not known; allowed: silence, sine:HERTZ, noise:SEED; update earmark")
+    if kind == "sweep" and number.isdecimal():
+        return _sweep(int(number), samples, sample_rate)
+    if kind == "clicks" and number.isdecimal() and 0 < int(number) <= sample_rate:
+        clicks = np.zeros(samples, np.float32)
+        clicks[:: sample_rate // int(number)] = _CLICK
+        return clicks
+    known = "silence, sine:HERTZ, noise:SEED, sweep:HERTZ, clicks:HERTZ"
+    raise CardError(f"test signal {recipe!r} is not known; allowed: {known}; update earmark")
+
+
+def _sweep(hertz: int, samples: int, sample_rate: int) -> NDArray[np.float32]:
+    octaves = _SWEPT_OCTAVES * np.arange(samples) / samples
+    phase = 2 * np.pi * hertz * samples / sample_rate * (2.0**octaves - 1) / (_SWEPT_OCTAVES * np.log(2))
+    return np.asarray(0.25 * np.sin(phase), np.float32)
 
 
 def _noise(seed: int, samples: int) -> NDArray[np.float32]:
@@ -74,6 +94,14 @@ def make_vectors(backend: Backend) -> tuple[TestVector, ...]:
     return tuple(
         TestVector(recipe, samples, _kept(backend.run(signal(recipe, samples, card.sample_rate)[None])))
         for recipe in SIGNALS
+    )
+
+
+def make_clip_vectors(backend: Backend, samples: int) -> tuple[TestVector, ...]:
+    """Run `MORE_SIGNALS` of so many samples, and keep what the model says of each as a whole."""
+    made = ((recipe, signal(recipe, samples, backend.card.sample_rate)[None]) for recipe in MORE_SIGNALS)
+    return tuple(
+        TestVector(recipe, samples, {"clip": _kept(backend.run(waveform))["clip"]}) for recipe, waveform in made
     )
 
 
@@ -98,6 +126,8 @@ class Verification:
         Largest absolute difference by signal and output, such as ``"noise:7 clip"``.
     tolerance : float
         What the card allows.
+    agreement : float
+        On which share of the signals the best class is the same, as far as the tolerance can tell it from the next.
     unchanged : bool or None
         Whether the digest of graph and card is the one in the card; None where the file has none.
     """
@@ -106,6 +136,7 @@ class Verification:
     version: str
     differences: Mapping[str, float]
     tolerance: float
+    agreement: float
     unchanged: bool | None
 
     @property
@@ -126,6 +157,7 @@ class Verification:
             "passed": self.passed,
             "largest_difference": self.largest,
             "tolerance": self.tolerance,
+            "top1_agreement": self.agreement,
             "unchanged": self.unchanged,
             "differences": dict(self.differences),
         }
@@ -144,14 +176,18 @@ def measure(backend: Backend, *, unchanged: bool | None = None) -> Verification:
         raise CardError(
             f"model {card.name!r} has no test vectors, so it cannot be verified; save it with earmark again"
         )
-    differences = {}
+    differences, same = {}, []
     for vector in card.test_vectors:
         now = _kept(backend.run(signal(vector.signal, vector.samples, card.sample_rate)[None]))
         for name, before in vector.outputs.items():
             if len(now.get(name, ())) != len(before):
                 raise VerificationError(f"model {card.name!r} gives no {name} of the size in its card; fetch it again")
             differences[f"{vector.signal} {name}"] = float(np.max(np.abs(np.subtract(now[name], before))))
-    return Verification(card.name, card.version, differences, card.tolerance, unchanged)
+        if "clip" in vector.outputs:
+            clip, best = np.array(now["clip"]), int(np.argmax(vector.outputs["clip"]))
+            same.append(bool(clip[best] >= clip.max() - card.tolerance))
+    agreement = float(np.mean(same)) if same else 1.0
+    return Verification(card.name, card.version, differences, card.tolerance, agreement, unchanged)
 
 
 def verify(path: str | os.PathLike[str], *, device: str = "cpu") -> Verification:
@@ -167,18 +203,25 @@ def verify(path: str | os.PathLike[str], *, device: str = "cpu") -> Verification
     path = Path(path)
     backend = load_backend(path, device=device)
     outcome = measure(backend, unchanged=_unchanged(path, backend.card))
+    return require_passed(outcome, path.name)
+
+
+def require_passed(outcome: Verification, name: str) -> Verification:
+    """Return an outcome that passed; raise VerificationError with the name of the file for another."""
     if outcome.passed:
         return outcome
     changed = "; it was changed since it was made" if outcome.unchanged is False else ""
     raise VerificationError(
-        f"{path.name} fails its own test: outputs differ by {outcome.largest:.2g}, "
-        f"allowed {outcome.tolerance:.2g}{changed}; fetch or save the model again"
+        f"{name} fails its own test: outputs differ by {outcome.largest:.2g}, allowed {outcome.tolerance:.2g}, "
+        f"best class the same for {outcome.agreement:.0%}{changed}; fetch or save the model again"
     )
 
 
 def _unchanged(path: Path, card: ModelCard) -> bool | None:
     if not card.sha256:
         return None
+    if path.suffix.lower() == ".tflite":
+        return digest(path.read_bytes(), card) == card.sha256
     import onnx
 
     return content_digest(onnx.load(path), card) == card.sha256

@@ -1,0 +1,89 @@
+"""A float `.tflite` file in fewer bits, by ai-edge-quantizer; what hears the waveform itself stays in float.
+
+Rounded to eight bits as it comes, a waveform loses what is quiet beside what is loud. So the front end, up to its
+logarithm, and a first convolution on raw sound keep their float arithmetic.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from earmark.errors import MissingExtraError
+
+_MULTIPLIED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def compress(model: bytes, precision: str) -> bytes:
+    """Return a float `.tflite` file with smaller weights.
+
+    Parameters
+    ----------
+    model : bytes
+        A float file.
+    precision : {"float16", "dynamic"}
+        Weights in 16 bits, computed in 32; or weights in eight bits, activations rounded as they come.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``tflite`` is not installed.
+    """
+    try:
+        from ai_edge_quantizer import quantizer
+    except ImportError as error:
+        raise MissingExtraError.for_extra("tflite", "ai-edge-quantizer", f"precision {precision}") from error
+    work = quantizer.Quantizer(bytearray(model))
+    layers = _but_for(listening(model))
+    for operation in _MULTIPLIED:
+        if precision == "float16":
+            work.update_quantization_recipe(layers, operation, _half_precision(), quantizer.AlgorithmName.FLOAT_CASTING)
+        else:
+            work.add_dynamic_config(layers, operation, num_bits=8)
+    return bytes(work.quantize().quantized_model)
+
+
+def _half_precision() -> Any:
+    from ai_edge_quantizer import qtyping
+
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
+    )
+
+
+def _but_for(names: list[str]) -> str:
+    """Return the pattern of all names but these."""
+    return "^(?!(?:" + "|".join(re.escape(name) for name in names) + ");?$).*" if names else ".*"
+
+
+def listening(model: bytes) -> list[str]:
+    """Return the names of the outputs of layers that hear the waveform, not what a layer or a logarithm made of it."""
+    return list(_listening(model))
+
+
+def _listening(model: bytes) -> Iterator[str]:
+    import tflite
+
+    parsed = tflite.Model.GetRootAs(model, 0)
+    graph = parsed.Subgraphs(0)
+    raw = {int(graph.Inputs(0))}
+    for index in range(graph.OperatorsLength()):
+        operator = graph.Operators(index)
+        kind = _kind(parsed, operator)
+        if not raw & {int(place) for place in operator.InputsAsNumpy()}:
+            continue
+        if kind in _MULTIPLIED:
+            yield graph.Tensors(operator.Outputs(0)).Name().decode()
+        if kind != "LOG" and not kind.startswith("CONV"):
+            raw |= {int(place) for place in operator.OutputsAsNumpy()}
+
+
+def _kind(model: Any, operator: Any) -> str:
+    import tflite
+
+    code = model.OperatorCodes(operator.OpcodeIndex())
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    names: dict[int, str] = {
+        value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)
+    }
+    return names[number]

@@ -1,0 +1,116 @@
+"""From a one-file model to the bytes of a `.tflite` file, in a process of its own.
+
+The converter brings compilers, prints, and ends the process where it meets what it does not know. None of that reaches
+the caller: it sees a file, or one sentence. ``python -m earmark.export.conversion SOURCE TARGET SAMPLES PRECISION``.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import EarmarkError, ExportError, MissingExtraError
+
+PRECISIONS = ("float32", "float16", "dynamic", "int8")
+"""Of a `.tflite` file; int8 takes a source that is in eight bits already."""
+
+_SIGNATURE = "serving_default"
+
+
+def convert(source: bytes, *, samples: int, precision: str) -> bytes:
+    """Return a model's ``clip`` as a `.tflite` file without metadata.
+
+    Parameters
+    ----------
+    source : bytes
+        An ONNX file: float, or in eight bits for ``int8``.
+    samples : int
+        Length of the waveform that the file will take.
+    precision : {"float32", "float16", "dynamic", "int8"}
+        ``dynamic``: weights in eight bits, activations rounded as they come.
+
+    Raises
+    ------
+    ExportError
+        If the converter refuses the model, or dies.
+    MissingExtraError
+        If the extra ``tflite`` is not installed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = Path(folder, "source.onnx"), Path(folder, "made.tflite")
+        given.write_bytes(source)
+        command = [sys.executable, "-m", __name__, str(given), str(made), str(samples), precision]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603 - our own module
+        if made.is_file():
+            return made.read_bytes()
+        raise _refusal(done)
+
+
+def _refusal(done: "subprocess.CompletedProcess[str]") -> EarmarkError:
+    """Return the error that ended the other process, in one sentence."""
+    last = next((line.strip() for line in reversed(done.stdout.splitlines()) if line.strip()), "")
+    try:
+        said = json.loads(last)
+    except ValueError:
+        said = None
+    if isinstance(said, dict) and said.get("kind") == "MissingExtraError":
+        return MissingExtraError(said["message"])
+    if isinstance(said, dict):
+        return ExportError(said["message"])
+    reason = next((line.strip() for line in reversed(done.stderr.splitlines()) if line.strip()), "no reason given")
+    return ExportError(f"the converter ended with status {done.returncode} ({reason}); try another precision")
+
+
+def main(arguments: list[str]) -> int:
+    """Convert one file; what goes wrong is printed as JSON, on the last line."""
+    source, target, samples, precision = arguments
+    try:
+        made = _converted(Path(source), int(samples), precision)
+    except EarmarkError as error:
+        print("\n" + json.dumps({"kind": type(error).__name__, "message": str(error)}))
+        return 1
+    except Exception as error:  # noqa: BLE001 - the converter raises whatever its parts raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        print("\n" + json.dumps({"kind": "ExportError", "message": f"the converter refuses the model ({reason})"}))
+        return 1
+    Path(target).write_bytes(made)
+    return 0
+
+
+def _converted(source: Path, samples: int, precision: str) -> bytes:
+    import onnx
+
+    from earmark.export.torchmodel import TorchModel
+
+    module = TorchModel(onnx.load(source), integers=precision == "int8").eval()
+    made = _lowered(module, samples)
+    if precision in ("float16", "dynamic"):
+        from earmark.export.compression import compress
+
+        return compress(made, precision)
+    return made
+
+
+def _lowered(module: Any, samples: int) -> bytes:
+    try:
+        import litert_torch
+        from litert_torch.quantize.pt2e_quantizer import PT2EQuantizer, get_symmetric_quantization_config
+        from litert_torch.quantize.quant_config import QuantConfig
+    except ImportError as error:
+        raise MissingExtraError.for_extra("tflite", "litert-torch", "writing a .tflite file") from error
+    import torch
+
+    # Says that rounded values are integers from here on; how to round is in the module.
+    static = QuantConfig(pt2e_quantizer=PT2EQuantizer().set_global(get_symmetric_quantization_config()))
+    how = {"quant_config": static} if module.is_quantised else {}
+    made = litert_torch.convert(module, (torch.zeros(1, samples),), **how)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "model.tflite")
+        made.export(str(target))
+        return target.read_bytes()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

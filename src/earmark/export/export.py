@@ -1,0 +1,201 @@
+"""Writing a model for another place, and proving that it says the same there before the file is kept."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from earmark import __version__
+from earmark.data.manifest import Manifest
+from earmark.errors import OptionError, OutputError
+from earmark.export.draft import PRECISIONS, Draft, Plan, make_draft
+from earmark.export.judgement import judge, tolerance
+from earmark.export.loss import Loss, measure_loss
+from earmark.export.metadata import Description
+from earmark.export.outcome import Export, Format, Report
+from earmark.export.parity import Parity, compare
+from earmark.export.source import Source
+from earmark.export.tflite import read_names
+from earmark.export.web import require_free, verify_web, write_web
+from earmark.model.backends import load_backend
+from earmark.model.card import ModelCard
+from earmark.model.modelfile import write_whole
+from earmark.model.verify import Verification, verify
+
+__all__ = ["Export", "export"]
+
+Data = str | os.PathLike[str]
+
+
+def export(
+    model: Data,
+    output: Data | None = None,
+    *,
+    to: Format,
+    precision: str | None = None,
+    seconds: float | None = None,
+    calibrate_with: Data | None = None,
+    measure_on: Data | Manifest | None = None,
+    names: Mapping[str, str] | None = None,
+    author: str | None = None,
+    runtime: Data | None = None,
+    threads: int | None = None,
+    report: Report | None = None,
+) -> Export:
+    """Write a model for phones, browsers or other runtimes, held against the model itself before it is kept.
+
+    Parameters
+    ----------
+    model : str or path
+        A name, or an ``.onnx`` file.
+    output : path, optional
+        The new file, for the web a folder; by default named after the model, in the working folder.
+    to : {"tflite", "onnx", "web"}
+        For LiteRT, TensorFlow Lite and MediaPipe; for ONNX Runtime in fewer bits; or a page for browsers.
+    precision : {"float32", "float16", "dynamic", "int8"}, optional
+        ``float16`` halves the file; ``dynamic`` has weights of eight bits; ``int8`` computes in eight bits. By default
+        what the model is in.
+    seconds : float, optional
+        Length of the input of a `.tflite` file, at least one frame of the model; by default one frame, or about 1 s.
+    calibrate_with : path, optional
+        Recordings, or labelled clips, to measure activations on: for int8 from a model in float.
+    measure_on : path or Manifest, optional
+        Labelled clips, as `earmark.data.readers.read_manifest` takes them, to measure what is lost on.
+    names : Mapping of str to path, optional
+        By locale, a text file of the labels' names in that language, for a `.tflite` file.
+    author : str, optional
+        For the metadata of a `.tflite` file.
+    runtime : path, optional
+        An installed copy of onnxruntime-web; by default npm fetches it.
+    threads : int, optional
+        How many clips are heard side by side.
+    report : callable, optional
+        See `earmark.export.outcome.Report`.
+
+    Returns
+    -------
+    Export
+
+    Raises
+    ------
+    ExportError
+        If the model cannot be written so, or the new file disagrees with it. Nothing is written then.
+    OptionError
+        If format and options do not go together.
+    ModelError, DataError, AudioError, OutputError, MissingExtraError
+        Each says what to do.
+    """
+    if to not in PRECISIONS:
+        raise OptionError(f"format {to!r} is not known: {', '.join(PRECISIONS)}")
+    tell = report or (lambda _what, _done, _total: None)
+    source = Source.find(model)
+    locales = read_names(source.card, names or {})
+    description = Description(author or f"made with earmark {__version__}", locales)
+    plan = Plan(source, to, precision, seconds, calibrate_with, description, tell)
+    target = _target(plan, output)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = make_draft(plan)
+        path = Path(folder, f"{source.card.name}{draft.suffix}")
+        found = _measured(plan, draft, path, measure_on, threads)
+        exact = plan.precision == "float32" and not source.is_int8
+        judge(found.parity, found.loss.parity if found.loss else found.heard, exact=exact)
+        data = draft.data(_final(plan, draft.card, found, exact=exact))
+        path.write_bytes(data)
+        verified = _keep(plan, path, target, runtime)
+    card = load_backend(target / "model.onnx" if to == "web" else target).card
+    return Export(
+        path=target,
+        format=to,
+        precision=plan.precision,
+        card=card,
+        samples=plan.samples,
+        size_bytes=len(data),
+        source_size_bytes=source.path.stat().st_size,
+        parity=found.parity,
+        heard=found.heard,
+        loss=found.loss,
+        verified=verified,
+        notes=tuple(_notes(plan)),
+    )
+
+
+def _target(plan: Plan, output: Data | None) -> Path:
+    """Return the place of the new file, or folder; refuse a bad one before the work, not after it."""
+    name = plan.source.card.name
+    by_default = {"tflite": f"{name}.tflite", "onnx": f"{name}-{plan.precision}.onnx", "web": f"{name}-web"}
+    target = Path(by_default[plan.to] if output is None else output)
+    suffix = Path(by_default[plan.to]).suffix
+    if plan.to == "web":
+        require_free(target)
+        return target
+    if target.suffix.lower() != suffix:
+        raise OutputError(f"{target} does not end in {suffix}: give {target.with_suffix(suffix)}")
+    if not target.parent.is_dir():
+        raise OutputError(f"there is no folder {target.parent}: make it, or choose another place for {target.name}")
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder: give the name of a file")
+    return target
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A draft against the model: on test signals, on recordings, on labelled clips."""
+
+    parity: Parity
+    heard: Parity | None
+    loss: Loss | None
+
+    def to_dict(self) -> dict[str, Any]:
+        named = {"parity": self.parity, "heard": self.heard, "loss": self.loss}
+        return {name: value.to_dict() for name, value in named.items() if value is not None}
+
+
+def _measured(plan: Plan, draft: Draft, path: Path, data: Data | Manifest | None, threads: int | None) -> _Measured:
+    """Write the draft and hold it against the model."""
+    path.write_bytes(draft.data(draft.card))
+    made, reference = load_backend(path), draft.reference()
+    plan.report("comparing", 0, 0)
+    parity = compare(reference, made, plan.signals())
+    heard = compare(reference, made, plan.recordings()) if plan.sounds else None
+    if data is None:
+        return _Measured(parity, heard, None)
+
+    def progress(done: int, total: int) -> None:
+        plan.report("measuring", done, total)
+
+    loss = measure_loss(plan.source.backend, reference, made, data, threads=threads, progress=progress)
+    return _Measured(parity, heard, loss)
+
+
+def _final(plan: Plan, card: ModelCard, found: _Measured, *, exact: bool) -> ModelCard:
+    """Return the card with what was measured, and the tolerance that follows from it."""
+    measured = {"precision": plan.precision, **found.to_dict()}
+    allowed = tolerance(found.parity, exact=exact) if plan.to == "tflite" else card.tolerance
+    return replace(card, tolerance=allowed, metrics={**card.metrics, "export": measured})
+
+
+def _keep(plan: Plan, path: Path, target: Path, runtime: Data | None) -> Verification:
+    """Verify the file in its own runtime, and only then move it into place."""
+    plan.report("verifying", 0, 0)
+    if plan.to == "web":
+        with tempfile.TemporaryDirectory() as folder:
+            trial = Path(folder, "trial")
+            write_web(path, trial, runtime=runtime)
+            verified = verify_web(trial)
+        write_web(path, target, runtime=runtime)
+        return verified
+    verified = verify(path)
+    write_whole(target, path.read_bytes())
+    return verified
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    card = plan.source.card
+    if plan.to == "tflite" and card.novelty_threshold is not None:
+        yield "a .tflite file gives scores alone: it does not tell sound of none of its classes, as the model does"
+    if not card.calibrated:
+        yield "the model is not calibrated, so its scores are no probabilities: see `earmark calibrate`"
+    if plan.to == "tflite" and plan.source.is_int8 and plan.precision == "float32":
+        yield "the model is in eight bits: its roundings are kept, in float; int8 is smaller, faster and the same"

@@ -3,8 +3,8 @@
 A fenced block of ``sh`` holds commands, one of ``console`` commands after ``$ `` and what they print, one of ``python``
 a program. The blocks of a page run in its order, in one folder of real sounds; the programs share their names. Three
 comments, on the line before a block, say otherwise: ``<!-- not run: REASON -->``, ``<!-- exit: STATUS -->``, and
-``<!-- extra: tflite -->`` for what needs more than the extra dev: ``make test-tflite`` runs it, elsewhere it is passed
-over. Ports of the pages become ports that are free, so that nothing else on this machine can answer in a service's
+``<!-- extra: tflite -->`` or ``<!-- extra: npm -->`` for what needs more than the extra dev: without it the block is passed
+over, and ``make test-tflite`` has it. Ports of the pages become ports that are free, so that nothing else on this machine can answer in a service's
 place.
 """
 
@@ -40,8 +40,8 @@ BAR = re.compile(r"[▏▎▍▌▋▊▉█]+")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 PORT = re.compile(r"\b876[0-9]\b")
 SCORE_TOLERANCE = 0.02
-MODULES = {"tflite": "litert_torch"}
-"""Of each extra that some blocks need, a module that it brings."""
+HAVE = {"tflite": find_spec("litert_torch") is not None, "npm": shutil.which("npm") is not None}
+"""Which of the things that some blocks need are here."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Block:
     @property
     def runs(self) -> bool:
         """Whether the block is to run, and can be run here."""
-        return self.not_run is None and (not self.extra or find_spec(MODULES[self.extra]) is not None)
+        return self.not_run is None and (not self.extra or HAVE[self.extra])
 
     def commands(self) -> Iterator[tuple[str, str]]:
         """Yield what to run, and the output shown: a block of ``sh`` as one script, of ``console`` each command."""

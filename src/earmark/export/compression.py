@@ -1,7 +1,8 @@
-"""A float `.tflite` file in fewer bits, by ai-edge-quantizer; what hears the waveform itself stays in float.
+"""A `.tflite` file in fewer bits, by ai-edge-quantizer; what hears the waveform itself computes in float.
 
 Rounded to eight bits as it comes, a waveform loses what is quiet beside what is loud. So the front end, up to its
-logarithm, and a first convolution on raw sound keep their float arithmetic.
+logarithm, and a first convolution on raw sound keep their float arithmetic. Weights of 16 bits do it no harm where the
+layers behind it have eight: the errors of a bin's hundreds of products add up to less than those of 16-bit sound.
 """
 
 import re
@@ -14,14 +15,15 @@ _MULTIPLIED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def compress(model: bytes, precision: str) -> bytes:
-    """Return a float `.tflite` file with smaller weights.
+    """Return a `.tflite` file with smaller weights.
 
     Parameters
     ----------
     model : bytes
-        A float file.
-    precision : {"float16", "dynamic"}
-        Weights in 16 bits, computed in 32; or weights in eight bits, activations rounded as they come.
+        A float file; for ``int8`` one that computes in eight bits.
+    precision : {"float16", "dynamic", "int8"}
+        Weights in 16 bits, computed in 32; or weights in eight bits, activations rounded as they come; or, of a file
+        in eight bits, the rest of its weights in 16: those of the front end, a tenth of the file.
 
     Raises
     ------
@@ -33,12 +35,13 @@ def compress(model: bytes, precision: str) -> bytes:
     except ImportError as error:
         raise MissingExtraError.for_extra("tflite", "ai-edge-quantizer", f"precision {precision}") from error
     work = quantizer.Quantizer(bytearray(model))
-    layers = _but_for(listening(model))
+    names = listening(model)
+    layers = _only(names) if precision == "int8" else _but_for(names)
     for operation in _MULTIPLIED:
-        if precision == "float16":
-            work.update_quantization_recipe(layers, operation, _half_precision(), quantizer.AlgorithmName.FLOAT_CASTING)
-        else:
+        if precision == "dynamic":
             work.add_dynamic_config(layers, operation, num_bits=8)
+        else:
+            work.update_quantization_recipe(layers, operation, _half_precision(), quantizer.AlgorithmName.FLOAT_CASTING)
     return bytes(work.quantize().quantized_model)
 
 
@@ -49,6 +52,11 @@ def _half_precision() -> Any:
     return qtyping.OpQuantizationConfig(
         weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
     )
+
+
+def _only(names: list[str]) -> str:
+    """Return the pattern of these names."""
+    return "^(?:" + "|".join(re.escape(name) for name in names) + ");?$"
 
 
 def _but_for(names: list[str]) -> str:

@@ -13,13 +13,10 @@ from typing import Any
 
 from earmark.errors import EarmarkError, ExportError, MissingExtraError
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8")
-"""Of a `.tflite` file; int8 takes a source that is in eight bits already."""
-
-_SIGNATURE = "serving_default"
+_ROUNDED = "rounded"
 
 
-def convert(source: bytes, *, samples: int, precision: str) -> bytes:
+def convert(source: bytes, *, samples: int, precision: str, exact: bool = True) -> bytes:
     """Return a model's ``clip`` as a `.tflite` file without metadata.
 
     Parameters
@@ -30,6 +27,8 @@ def convert(source: bytes, *, samples: int, precision: str) -> bytes:
         Length of the waveform that the file will take.
     precision : {"float32", "float16", "dynamic", "int8"}
         ``dynamic``: weights in eight bits, activations rounded as they come.
+    exact : bool
+        Whether an ``int8`` file has to say what its source says; else its front end has weights of 16 bits.
 
     Raises
     ------
@@ -41,7 +40,16 @@ def convert(source: bytes, *, samples: int, precision: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder, "source.onnx"), Path(folder, "made.tflite")
         given.write_bytes(source)
-        command = [sys.executable, "-m", __name__, str(given), str(made), str(samples), precision]
+        command = [
+            sys.executable,
+            "-m",
+            __name__,
+            str(given),
+            str(made),
+            str(samples),
+            precision,
+            *([] if exact else [_ROUNDED]),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603 - our own module
         if made.is_file():
             return made.read_bytes()
@@ -65,9 +73,9 @@ def _refusal(done: "subprocess.CompletedProcess[str]") -> EarmarkError:
 
 def main(arguments: list[str]) -> int:
     """Convert one file; what goes wrong is printed as JSON, on the last line."""
-    source, target, samples, precision = arguments
+    source, target, samples, precision, *more = arguments
     try:
-        made = _converted(Path(source), int(samples), precision)
+        made = _converted(Path(source), int(samples), precision, exact=_ROUNDED not in more)
     except EarmarkError as error:
         print("\n" + json.dumps({"kind": type(error).__name__, "message": str(error)}))
         return 1
@@ -79,14 +87,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _converted(source: Path, samples: int, precision: str) -> bytes:
+def _converted(source: Path, samples: int, precision: str, *, exact: bool = True) -> bytes:
     import onnx
 
     from earmark.export.torchmodel import TorchModel
 
     module = TorchModel(onnx.load(source), integers=precision == "int8").eval()
     made = _lowered(module, samples)
-    if precision in ("float16", "dynamic"):
+    if precision in ("float16", "dynamic") or not exact:
         from earmark.export.compression import compress
 
         return compress(made, precision)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from earmark import __version__
 from earmark.errors import ExportError, OptionError
 from earmark.export.conversion import convert
-from earmark.export.float16 import to_float16
+from earmark.export.float16 import to_float16, with_half_front
 from earmark.export.int8 import to_int8
 from earmark.export.metadata import Description, with_metadata
 from earmark.export.outcome import Format, Report
@@ -124,7 +124,9 @@ class Plan:
         """The model in the bits that were asked for, as far as ONNX has them."""
         if self.sounds:
             self.report("measuring activations", 0, 0)
-            return to_int8(self.source.graph, self.sounds, weight_bits=8 if self.to == "tflite" else 7)
+            if self.to == "tflite":  # whose front end the converter makes smaller
+                return to_int8(self.source.graph, self.sounds, weight_bits=8)
+            return with_half_front(to_int8(self.source.graph, self.sounds))
         if self.precision == "float16" and self.to != "tflite":
             return to_float16(self.source.graph)
         graph: onnx.ModelProto = self.source.graph
@@ -168,7 +170,8 @@ class TFLiteDraft:
         self.card = fixed_card(plan.source, plan.samples, plan.precision)
         graph = plan.graph
         plan.report("converting", 0, 0)
-        self._made = convert(graph.SerializeToString(), samples=plan.samples, precision=plan.precision)
+        exact = plan.precision != "int8" or plan.source.is_int8
+        self._made = convert(graph.SerializeToString(), samples=plan.samples, precision=plan.precision, exact=exact)
 
     def reference(self) -> Backend:
         """Return the model on windows of the file's length."""

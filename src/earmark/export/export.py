@@ -11,7 +11,7 @@ from earmark import __version__
 from earmark.data.manifest import Manifest
 from earmark.errors import OptionError, OutputError
 from earmark.export.draft import PRECISIONS, Draft, Plan, make_draft
-from earmark.export.judgement import judge, tolerance
+from earmark.export.judgement import FLOAT_TOLERANCE, ROUNDED_TOLERANCE, judge
 from earmark.export.loss import Loss, measure_loss
 from earmark.export.metadata import Description
 from earmark.export.outcome import Export, Format, Report
@@ -19,10 +19,10 @@ from earmark.export.parity import Parity, compare
 from earmark.export.source import Source
 from earmark.export.tflite import read_names
 from earmark.export.web import require_free, verify_web, write_web
-from earmark.model.backends import load_backend
+from earmark.model.backends import Backend, load_backend
 from earmark.model.card import ModelCard
 from earmark.model.modelfile import write_whole
-from earmark.model.verify import Verification, verify
+from earmark.model.verify import Verification, make_clip_vectors, verify
 
 __all__ = ["Export", "export"]
 
@@ -143,6 +143,7 @@ def _target(plan: Plan, output: Data | None) -> Path:
 class _Measured:
     """A draft against the model: on test signals, on recordings, on labelled clips."""
 
+    made: Backend
     parity: Parity
     heard: Parity | None
     loss: Loss | None
@@ -160,20 +161,29 @@ def _measured(plan: Plan, draft: Draft, path: Path, data: Data | Manifest | None
     parity = compare(reference, made, plan.signals())
     heard = compare(reference, made, plan.recordings()) if plan.sounds else None
     if data is None:
-        return _Measured(parity, heard, None)
+        return _Measured(made, parity, heard, None)
 
     def progress(done: int, total: int) -> None:
         plan.report("measuring", done, total)
 
     loss = measure_loss(plan.source.backend, reference, made, data, threads=threads, progress=progress)
-    return _Measured(parity, heard, loss)
+    return _Measured(made, parity, heard, loss)
 
 
 def _final(plan: Plan, card: ModelCard, found: _Measured, *, exact: bool) -> ModelCard:
-    """Return the card with what was measured, and the tolerance that follows from it."""
-    measured = {"precision": plan.precision, **found.to_dict()}
-    allowed = tolerance(found.parity, exact=exact) if plan.to == "tflite" else card.tolerance
-    return replace(card, tolerance=allowed, metrics={**card.metrics, "export": measured})
+    """Return the card with what was measured, and with what `verify` is to hold a `.tflite` file against.
+
+    That is the model's answers where the arithmetic is the model's. Where numbers were rounded it is the file's own, as
+    on other processors and in other runtimes it has to say the same.
+    """
+    card = replace(card, metrics={**card.metrics, "export": {"precision": plan.precision, **found.to_dict()}})
+    if plan.to != "tflite":
+        return card
+    if exact:
+        return replace(card, tolerance=FLOAT_TOLERANCE)
+    if plan.source.is_int8 and plan.precision == "int8":
+        return card
+    return replace(card, tolerance=ROUNDED_TOLERANCE, test_vectors=make_clip_vectors(found.made, card.frame_length))
 
 
 def _keep(plan: Plan, path: Path, target: Path, runtime: Data | None) -> Verification:

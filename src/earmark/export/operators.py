@@ -240,9 +240,16 @@ def _resize(
 
 
 def _smallest_or_largest(value: Tensor, count: Value, *, axis: int = -1, largest: int = 1) -> Any:
-    # TensorFlow Lite knows the largest alone.
-    found, places = torch.topk(value if largest else -value, int(np.ravel(count)[0]), dim=axis)
-    return (found if largest else -found), places
+    # One after the other: of torch's own topk the converter makes a sort, which LiteRT does not know.
+    rest = (value if largest else -value).movedim(axis, -1)
+    order = torch.arange(rest.shape[-1])
+    found, places = [], []
+    for _ in range(int(np.ravel(count)[0])):
+        places.append(rest.argmax(-1, keepdim=True))
+        found.append(rest.amax(-1, keepdim=True))
+        rest = torch.where(order == places[-1], -torch.inf, rest)
+    values = torch.cat(found, -1).movedim(-1, axis)
+    return (values if largest else -values), torch.cat(places, -1).movedim(-1, axis)
 
 
 def _hard_sigmoid(value: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:

@@ -16,14 +16,14 @@ _LONGEST_SECONDS = 60.0
 
 
 def input_samples(card: ModelCard, seconds: float | None) -> int:
-    """Return how many samples the file takes.
+    """Return how many samples the file takes: whole frames of the model, which would fill up the last with zeros.
 
     Parameters
     ----------
     card : ModelCard
         The model's.
     seconds : float, optional
-        The wish; by default one frame of the model, or as many whole ones as last about a second.
+        The least; by default one frame of the model, or as many as last about a second.
 
     Raises
     ------
@@ -31,16 +31,14 @@ def input_samples(card: ModelCard, seconds: float | None) -> int:
         If it is shorter than a frame, or longer than a minute.
     """
     frame_seconds = card.frame_length_seconds
-    if seconds is None:
-        hops = math.ceil(round((_SHORTEST_SECONDS - frame_seconds) / card.frame_hop_seconds, 6))
-        return card.frame_length + max(0, hops) * card.frame_hop
-    samples = round(seconds * card.sample_rate) if math.isfinite(seconds) else 0
-    if not card.frame_length <= samples <= _LONGEST_SECONDS * card.sample_rate:
+    if seconds is not None and not round(frame_seconds, 3) <= seconds <= _LONGEST_SECONDS:
         raise OptionError(
             f"seconds={seconds:g} is not allowed: {card.name} takes {frame_seconds:g} (one frame) to "
             f"{_LONGEST_SECONDS:g} s"
         )
-    return samples
+    beyond = (_SHORTEST_SECONDS if seconds is None else seconds) - frame_seconds
+    hops = math.ceil(round(beyond / card.frame_hop_seconds, 6))
+    return card.frame_length + max(0, hops) * card.frame_hop
 
 
 def fixed_card(source: Source, samples: int, precision: str) -> ModelCard:

@@ -36,7 +36,7 @@ test-timm: $(READY) ## Run the tests of the extra timm, whose torchvision has no
 	PYTHONPATH=$(VENV)/timm $(BIN)/pytest tests/training/test_timm.py
 
 test-tflite: $(TFLITE)/.ready ## Run the tests of the extra tflite, in an environment that has the converter and MediaPipe besides
-	OMP_NUM_THREADS=1 $(TFLITE)/bin/python -m pytest -p no:anyio -n $(PYTEST_WORKERS) $(TFLITE_TESTS)
+	OMP_NUM_THREADS=1 $(TFLITE)/bin/python -m pytest -p no:anyio -n $(PYTEST_WORKERS) --dist loadfile $(TFLITE_TESTS)
 
 # What the converter wants in other versions lies before what .venv has, and changes nothing there. (Its anyio is one
 # whose plugin for pytest the present pytest warns about.)

@@ -1,6 +1,7 @@
 """The examples run as they stand and say what earmark says."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
 DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-HEADERS_OF_DEBIAN = "deb [signed-by={keys}] http://deb.debian.org/debian trixie main\n"
+WITH_THE_HEADER = "trixie"
+"""The first release of Debian that packs it; the archive is the one that this machine is set up with."""
 TOLERANCE = 1e-3
 OF_EIGHT_BITS = 0.02
 """How far an exported file may be off where its arithmetic is in eight bits, as that of the model inside is."""
@@ -76,6 +78,9 @@ def variants(clip: Path, folder: Path) -> Sequence[Path]:
     soundfile.write(folder / "float.wav", samples, rate_hz, subtype="FLOAT")
     soundfile.write(folder / "stereo.wav", np.stack([0.5 * samples, samples], axis=1), rate_hz)
     soundfile.write(folder / "extensible.wav", samples, rate_hz, format="WAVEX")
+    whole = bytearray(clip.read_bytes())
+    whole[40:44] = b"\xff" * 4  # as of a stream whose end was not known when it began
+    (folder / "streamed.wav").write_bytes(whole)
     return [clip, *folder.glob("*.wav")]
 
 
@@ -140,15 +145,24 @@ def c_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "classify"
 
 
+def archive_of_debian() -> str | None:
+    """Return the address of the archive that apt takes Debian's packages from here, or None."""
+    lists = [*Path("/etc/apt").glob("sources.list*"), *Path("/etc/apt").glob("sources.list.d/*")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in lists if path.is_file())
+    found = re.search(r"^(?:deb\b[^#\n]*?|URIs:[^#\n]*?)\s(\S+://\S+/debian/?)(?=\s|$)", text, re.MULTILINE)
+    return found[1] if found else None
+
+
 def headers_of_onnxruntime(folder: Path) -> Path:
     """Find the header that Debian packs, installed or else taken from the archive of Debian 13, or skip."""
     installed = Path("/usr/include/onnxruntime")
     if installed.is_dir():
         return installed
-    if not (DEBIAN_KEYS.is_file() and all(map(shutil.which, ("apt-get", "dpkg")))):
+    archive = archive_of_debian()
+    if not (archive and DEBIAN_KEYS.is_file() and all(map(shutil.which, ("apt-get", "dpkg")))):
         pytest.skip("needs onnxruntime_c_api.h: apt install libonnxruntime-dev")
     (folder / "lists" / "partial").mkdir(parents=True)
-    (folder / "debian.list").write_text(HEADERS_OF_DEBIAN.format(keys=DEBIAN_KEYS))
+    (folder / "debian.list").write_text(f"deb [signed-by={DEBIAN_KEYS}] {archive} {WITH_THE_HEADER} main\n")
     places = {
         "Dir::Etc::sourcelist": folder / "debian.list",
         "Dir::Etc::sourceparts": "-",

@@ -61,7 +61,10 @@ static float *read_wav(const char *path, uint32_t rate_hz, size_t *frames) {
         FAIL("the clip is neither of 16-bit integers nor of 32-bit floats");
     if (hertz != rate_hz) FAIL("the clip is at %u Hz, the model takes %u Hz", hertz, rate_hz);
     size_t width = bits / 8 * channels;
-    uint8_t *bytes = malloc(size + 1);
+    long begin = ftell(file), end = fseek(file, 0, SEEK_END) ? begin : ftell(file);
+    if (size > (unsigned long)(end - begin)) size = (uint32_t)(end - begin); /* as in what is piped from ffmpeg */
+    fseek(file, begin, SEEK_SET);
+    uint8_t *bytes = malloc((size_t)size + 1);
     *frames = bytes ? fread(bytes, 1, size, file) / width : 0;
     float *samples = calloc(*frames + 1, sizeof *samples);
     if (!*frames || !samples) FAIL("the clip has no samples");

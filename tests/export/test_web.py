@@ -239,7 +239,7 @@ def fake_npm(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-def packed(folder: Path, source: Path, *, names: tuple[str, ...] = tuple(webruntime._SHA256)) -> Path:
+def packed(folder: Path, source: Path, *, names: tuple[str, ...] = tuple(webruntime.SHA256)) -> Path:
     """Return a package with files as npm brings it."""
     path = folder / "package.tar.gz"
     with tarfile.open(path, "w:gz", compresslevel=1) as archive:
@@ -336,7 +336,7 @@ def test_npm_brings_another_package(
     shutil.copytree(installed / "dist", source)
     if kept is None:
         (source / "ort.wasm.bundle.min.mjs").write_text("throw 'something else';")
-    package = packed(tmp_path, source, names=kept or tuple(webruntime._SHA256))
+    package = packed(tmp_path, source, names=kept or tuple(webruntime.SHA256))
     fake_npm(tmp_path, monkeypatch, f"cp {package} x.tgz")
     with pytest.raises(error, match=message):
         web_runtime()

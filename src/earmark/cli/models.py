@@ -124,12 +124,13 @@ def verify(
 
     hub = default_hub()
     failures = []
+    check = _verified if models else _verified_file
     models = models or [status.name for status in hub.list_models() if status.installed]
     if not models:
         raise ModelNotFoundError("no model is installed: give a file, or see `earmark models list`")
     for model in models:
         try:
-            outcome = _verified(model)
+            outcome = check(model)
             print(json.dumps(outcome.to_dict()) if as_json else _outcome_line(outcome))
         except EarmarkError as error:
             failures.append(Failure(model, error))
@@ -142,13 +143,17 @@ def verify(
 
 def _verified(model: str) -> "Verification":
     """Verify a model, or the page that one was exported to."""
-    from earmark.model.hub import default_hub
-    from earmark.model.verify import verify as verify_file
-
-    if Path(model).is_dir():
+    if (Path(model) / "card.json").is_file():
         from earmark.export.web import verify_web
 
         return verify_web(model)
+    return _verified_file(model)
+
+
+def _verified_file(model: str) -> "Verification":
+    from earmark.model.hub import default_hub
+    from earmark.model.verify import verify as verify_file
+
     return verify_file(default_hub().resolve(model))
 
 

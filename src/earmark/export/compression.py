@@ -12,6 +12,8 @@ from typing import Any
 from earmark.errors import MissingExtraError
 
 _MULTIPLIED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_BENDS = ("LOG", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "MINIMUM", "MAXIMUM", "LOGISTIC", "TANH", "HARD_SWISH")
+"""What makes features of sound: as in `earmark.export.integernodes`."""
 
 
 def compress(model: bytes, precision: str) -> bytes:
@@ -82,8 +84,24 @@ def _listening(model: bytes) -> Iterator[str]:
             continue
         if kind in _MULTIPLIED:
             yield graph.Tensors(operator.Outputs(0)).Name().decode()
-        if kind != "LOG" and not kind.startswith("CONV"):
+        if kind not in _BENDS and not _is_rectified(operator, kind):
             raw |= {int(place) for place in operator.OutputsAsNumpy()}
+
+
+def _is_rectified(operator: Any, kind: str) -> bool:
+    """Return whether a layer has an activation built in."""
+    import tflite
+
+    options = {
+        "CONV_2D": tflite.Conv2DOptions,
+        "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
+        "FULLY_CONNECTED": tflite.FullyConnectedOptions,
+    }
+    if kind not in options or (table := operator.BuiltinOptions()) is None:
+        return False
+    found = options[kind]()
+    found.Init(table.Bytes, table.Pos)
+    return bool(found.FusedActivationFunction() != tflite.ActivationFunctionType.NONE)
 
 
 def _kind(model: Any, operator: Any) -> str:

@@ -40,20 +40,19 @@ def convert(source: bytes, *, samples: int, precision: str, exact: bool = True) 
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder, "source.onnx"), Path(folder, "made.tflite")
         given.write_bytes(source)
-        command = [
-            sys.executable,
-            "-m",
-            __name__,
-            str(given),
-            str(made),
-            str(samples),
-            precision,
-            *([] if exact else [_ROUNDED]),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603 - our own module
-        if made.is_file():
+        arguments = [str(given), str(made), str(samples), precision, *([] if exact else [_ROUNDED])]
+        done = _run(arguments)
+        if done.returncode == 0 and made.is_file():
             return made.read_bytes()
         raise _refusal(done)
+
+
+def _run(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run this module in another process, which imports nothing from the folder that one works in."""
+    command = [sys.executable, "-P", "-m", __name__, *arguments]
+    return subprocess.run(  # noqa: S603 - our own module
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, errors="replace"
+    )
 
 
 def _refusal(done: "subprocess.CompletedProcess[str]") -> EarmarkError:
@@ -75,7 +74,7 @@ def main(arguments: list[str]) -> int:
     """Convert one file; what goes wrong is printed as JSON, on the last line."""
     source, target, samples, precision, *more = arguments
     try:
-        made = _converted(Path(source), int(samples), precision, exact=_ROUNDED not in more)
+        Path(target).write_bytes(_converted(Path(source), int(samples), precision, exact=_ROUNDED not in more))
     except EarmarkError as error:
         print("\n" + json.dumps({"kind": type(error).__name__, "message": str(error)}))
         return 1
@@ -83,16 +82,19 @@ def main(arguments: list[str]) -> int:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         print("\n" + json.dumps({"kind": "ExportError", "message": f"the converter refuses the model ({reason})"}))
         return 1
-    Path(target).write_bytes(made)
     return 0
 
 
 def _converted(source: Path, samples: int, precision: str, *, exact: bool = True) -> bytes:
     import onnx
 
+    from earmark.export.padding import with_even_padding
     from earmark.export.torchmodel import TorchModel
 
-    module = TorchModel(onnx.load(source), integers=precision == "int8").eval()
+    model = onnx.load(source)
+    if precision == "int8":
+        model = with_even_padding(model)
+    module = TorchModel(model, integers=precision == "int8").eval()
     made = _lowered(module, samples)
     if precision in ("float16", "dynamic") or not exact:
         from earmark.export.compression import compress

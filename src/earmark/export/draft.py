@@ -78,6 +78,8 @@ class Plan:
             raise OptionError(f"precision {self.precision!r} is not for {self.to}: {', '.join(allowed)}")
         if self.seconds is not None and self.to != "tflite":
             raise OptionError(f"seconds={self.seconds:g} is for tflite: a model for {self.to} takes any length")
+        if self.to != "tflite" and self.description.locales:
+            raise OptionError(f"names in other languages are for tflite: a model for {self.to} has its card's labels")
         self._check_bits()
 
     @cached_property
@@ -89,6 +91,11 @@ class Plan:
 
     def _check_bits(self) -> None:
         name, is_int8 = self.source.card.name, self.source.is_int8
+        if self.calibrate_with is not None and (is_int8 or self.precision != "int8"):
+            raise OptionError(
+                f"calibration is for int8 from a model in float, not for {self.precision} from {name}: "
+                "leave out --calibrate-with"
+            )
         if is_int8 and (self.to == "onnx" or self.precision not in ("int8", "float32") or self._is_widened_for_web):
             raise ExportError(
                 f"{name} is in eight bits already, which {self.precision} would not make smaller: "

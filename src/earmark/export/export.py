@@ -3,25 +3,28 @@
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from earmark import __version__
 from earmark.data.manifest import Manifest
-from earmark.errors import OptionError, OutputError
+from earmark.errors import ExportError, OptionError, OutputError, VerificationError
 from earmark.export.draft import PRECISIONS, Draft, Plan, make_draft
-from earmark.export.judgement import FLOAT_TOLERANCE, ROUNDED_TOLERANCE, judge
+from earmark.export.judgement import EIGHT_BITS, EXACT, FLOAT_TOLERANCE, HALF, ROUNDED_TOLERANCE, UNHEARD, Limits, judge
 from earmark.export.loss import Loss, measure_loss
 from earmark.export.metadata import Description
 from earmark.export.outcome import Export, Format, Report
 from earmark.export.parity import Parity, compare
 from earmark.export.source import Source
 from earmark.export.tflite import read_names
+from earmark.export.tools import require_tools
 from earmark.export.web import require_free, verify_web, write_web
 from earmark.model.backends import Backend, load_backend
 from earmark.model.card import ModelCard
 from earmark.model.modelfile import write_whole
+from earmark.model.registry import is_name
 from earmark.model.verify import Verification, make_clip_vectors, verify
 
 __all__ = ["Export", "export"]
@@ -94,17 +97,17 @@ def export(
     locales = read_names(source.card, names or {})
     description = Description(author or f"made with earmark {__version__}", locales)
     plan = Plan(source, to, precision, seconds, calibrate_with, description, tell)
-    target = _target(plan, output)
-    with tempfile.TemporaryDirectory() as folder:
+    target, source_bytes = _target(plan, output), source.path.stat().st_size
+    require_tools(to, runtime)
+    with _workplace() as folder:
         draft = make_draft(plan)
-        path = Path(folder, f"{source.card.name}{draft.suffix}")
+        path = Path(folder, f"model{draft.suffix}")
         found = _measured(plan, draft, path, measure_on, threads)
-        exact = plan.precision == "float32" and not source.is_int8
-        judge(found.parity, found.loss.parity if found.loss else found.heard, exact=exact)
-        data = draft.data(_final(plan, draft.card, found, exact=exact))
+        judge(found.limited(plan))
+        data = draft.data(_final(plan, draft.card, found))
         path.write_bytes(data)
         verified = _keep(plan, path, target, runtime)
-    card = load_backend(target / "model.onnx" if to == "web" else target).card
+        card = load_backend(path).card
     return Export(
         path=target,
         format=to,
@@ -112,7 +115,7 @@ def export(
         card=card,
         samples=plan.samples,
         size_bytes=len(data),
-        source_size_bytes=source.path.stat().st_size,
+        source_size_bytes=source_bytes,
         parity=found.parity,
         heard=found.heard,
         loss=found.loss,
@@ -124,9 +127,11 @@ def export(
 def _target(plan: Plan, output: Data | None) -> Path:
     """Return the place of the new file, or folder; refuse a bad one before the work, not after it."""
     name = plan.source.card.name
+    if output is None and not is_name(name):
+        raise OutputError(f"the model's name, {name!r}, cannot name a file: say where the new one goes with --output")
     by_default = {"tflite": f"{name}.tflite", "onnx": f"{name}-{plan.precision}.onnx", "web": f"{name}-web"}
     target = Path(by_default[plan.to] if output is None else output)
-    suffix = Path(by_default[plan.to]).suffix
+    suffix = {"tflite": ".tflite", "onnx": ".onnx", "web": ""}[plan.to]
     if plan.to == "web":
         require_free(target)
         return target
@@ -136,7 +141,21 @@ def _target(plan: Plan, output: Data | None) -> Path:
         raise OutputError(f"there is no folder {target.parent}: make it, or choose another place for {target.name}")
     if target.is_dir():
         raise OutputError(f"{target} is a folder: give the name of a file")
+    if target.exists() and target.samefile(plan.source.path):
+        raise OutputError(f"{target} is the model itself: give the new file another name")
     return target
+
+
+@contextmanager
+def _workplace() -> Iterator[str]:
+    """Give a temporary folder; say so where there is no room in it."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield folder
+    except OSError as error:
+        raise OutputError(
+            f"cannot write temporary files: {error.strerror or error}; set TMPDIR to a place with room"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -147,6 +166,15 @@ class _Measured:
     parity: Parity
     heard: Parity | None
     loss: Loss | None
+
+    def limited(self, plan: Plan) -> Iterator[tuple[str, Parity | None, Limits]]:
+        """Yield what was heard, how both compare, and what is allowed."""
+        limits = {"float32": EIGHT_BITS if plan.source.is_int8 else EXACT, "float16": HALF}.get(
+            plan.precision, EIGHT_BITS
+        )
+        yield "test signals", self.parity, UNHEARD if limits is EIGHT_BITS else limits
+        yield "recordings", self.heard, limits
+        yield "clips", self.loss.parity if self.loss else None, limits
 
     def to_dict(self) -> dict[str, Any]:
         named = {"parity": self.parity, "heard": self.heard, "loss": self.loss}
@@ -170,7 +198,7 @@ def _measured(plan: Plan, draft: Draft, path: Path, data: Data | Manifest | None
     return _Measured(made, parity, heard, loss)
 
 
-def _final(plan: Plan, card: ModelCard, found: _Measured, *, exact: bool) -> ModelCard:
+def _final(plan: Plan, card: ModelCard, found: _Measured) -> ModelCard:
     """Return the card with what was measured, and with what `verify` is to hold a `.tflite` file against.
 
     That is the model's answers where the arithmetic is the model's. Where numbers were rounded it is the file's own, as
@@ -179,16 +207,23 @@ def _final(plan: Plan, card: ModelCard, found: _Measured, *, exact: bool) -> Mod
     card = replace(card, metrics={**card.metrics, "export": {"precision": plan.precision, **found.to_dict()}})
     if plan.to != "tflite":
         return card
-    if exact:
-        return replace(card, tolerance=FLOAT_TOLERANCE)
     if plan.source.is_int8 and plan.precision == "int8":
         return card
+    if plan.precision == "float32" and not plan.source.is_int8:
+        return replace(card, tolerance=max(FLOAT_TOLERANCE, float(f"{2 * found.parity.largest:.1g}")))
     return replace(card, tolerance=ROUNDED_TOLERANCE, test_vectors=make_clip_vectors(found.made, card.frame_length))
 
 
 def _keep(plan: Plan, path: Path, target: Path, runtime: Data | None) -> Verification:
     """Verify the file in its own runtime, and only then move it into place."""
     plan.report("verifying", 0, 0)
+    try:
+        return _kept(plan, path, target, runtime)
+    except VerificationError as error:
+        raise ExportError(f"the new file says something else in its own runtime, and is not kept: {error}") from error
+
+
+def _kept(plan: Plan, path: Path, target: Path, runtime: Data | None) -> Verification:
     if plan.to == "web":
         with tempfile.TemporaryDirectory() as folder:
             trial = Path(folder, "trial")

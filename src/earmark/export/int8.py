@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from earmark.errors import OptionError
+from earmark.errors import ExportError, OptionError
 from earmark.export.integernodes import integer_nodes
 from earmark.features.nodes import IR_VERSION
 
@@ -44,6 +44,8 @@ def to_int8(
     ------
     OptionError
         If there is no waveform.
+    ExportError
+        If the model has no such layer.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
@@ -52,6 +54,10 @@ def to_int8(
         source, target = Path(folder, "folded.onnx"), Path(folder, "int8.onnx")
         folded = _folded(model, Path(folder))
         chosen = integer_nodes(folded)
+        if not chosen:  # which ONNX Runtime would take for all of them
+            raise ExportError(
+                "the model has no layer for int8: its front end stays in float, and what follows is small; take float16"
+            )
         onnx.save(folded, source)
         quantize_static(
             source,
@@ -96,6 +102,8 @@ def _folded(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
     quant_pre_process(source, target, skip_symbolic_shape=True)
     folded = onnx.load(target)
     version = max(item.version for item in folded.opset_import if item.domain in ("", "ai.onnx"))
+    used = {node.domain for node in folded.graph.node} - {"", "ai.onnx"}
+    others = [item for item in model.opset_import if item.domain in used]
     del folded.opset_import[:]
-    folded.opset_import.append(helper.make_opsetid("", version))
+    folded.opset_import.extend([helper.make_opsetid("", version), *others])
     return folded

@@ -8,6 +8,23 @@ import math
 
 import onnx
 
+_BENDS = (
+    "Log",
+    "Relu",
+    "Clip",
+    "Sigmoid",
+    "Tanh",
+    "HardSwish",
+    "HardSigmoid",
+    "LeakyRelu",
+    "Elu",
+    "Gelu",
+    "Erf",
+    "Softplus",
+    "PRelu",
+)
+"""What makes features of sound: all before it only weighs samples, resampling filters and spectrograms included."""
+
 _DENSE = ("MatMul", "Gemm")
 _BETWEEN = ("Relu", "Clip", "MaxPool")
 _SMALLEST_DENSE = 65_536  # weights
@@ -27,12 +44,13 @@ def integer_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     chosen = []
     for node in model.graph.node:
         given = set(node.input)
-        dense = bool(given & encoded) and any(sizes.get(name, 0) >= _SMALLEST_DENSE for name in node.input[1:])
+        hears = bool(given & raw)
+        is_large = any(sizes.get(name, 0) >= _SMALLEST_DENSE for name in node.input[1:])
         takes = {
-            "Conv": not given & raw,
-            **dict.fromkeys(_DENSE, dense),
-            "Add": node.output[0] in rectified and bool(given & integers),
-            **dict.fromkeys(_BETWEEN, bool(set(node.input[:1]) & integers)),
+            "Conv": not hears,
+            **dict.fromkeys(_DENSE, not hears and is_large and bool(given & encoded)),
+            "Add": not hears and node.output[0] in rectified and bool(given & integers),
+            **dict.fromkeys(_BETWEEN, not hears and bool(set(node.input[:1]) & integers)),
         }
         if takes.get(node.op_type, False):
             node.name = node.name or f"integer/{node.output[0]}"
@@ -48,10 +66,10 @@ def heard_weights(model: onnx.ModelProto) -> set[str]:
 
 
 def _raw_sound(model: onnx.ModelProto) -> set[str]:
-    """Return the tensors made of the waveform by neither a convolution nor a logarithm."""
+    """Return the tensors made of the waveform before anything bends it."""
     found = {"waveform"}
     for node in model.graph.node:
-        if node.op_type not in ("Conv", "Log", "Shape") and found & set(node.input):
+        if node.op_type not in (*_BENDS, "Shape") and found & set(node.input):
             found |= set(node.output)
     return found
 

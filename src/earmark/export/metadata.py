@@ -77,7 +77,8 @@ def _sealed_card(card: ModelCard, sha256: str) -> bytes:
 
 
 def _lines(lines: Any) -> bytes:
-    return "\n".join(lines).encode()  # MediaPipe counts what follows a last line break as a line
+    whole = (" ".join(line.splitlines()) for line in lines)  # a line is a class
+    return "\n".join(whole).encode()  # MediaPipe counts what follows a last line break as a line
 
 
 def _locale_file(locale: str) -> str:

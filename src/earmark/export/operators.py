@@ -31,6 +31,10 @@ def _binary(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
     return lambda left, right: function(tensor(left), tensor(right))
 
 
+def _folded(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
+    return lambda *values: reduce(function, (tensor(value) for value in values))
+
+
 def _reduction(function: Callable[..., Tensor]) -> Operator:
     def over_axes(value: Tensor, axes: Value | None = None, *, keepdims: int = 1) -> Tensor:
         over = tuple(range(value.ndim)) if axes is None else tuple(int(axis) for axis in axes)
@@ -98,10 +102,12 @@ def _average_pool(
     count_include_pad: int = 0,
 ) -> Tensor:
     axes = len(kernel_shape)
-    padding = list((pads or [0] * axes)[:axes])
+    sizes = list(pads or [0] * 2 * axes)
+    if sizes[:axes] != sizes[axes:]:
+        raise NotImplementedError("another padding at the end than at the beginning")
     function = (functional.avg_pool1d, functional.avg_pool2d)[axes - 1]
     steps = list(strides or [1] * axes)
-    return function(value, list(kernel_shape), steps, padding, bool(ceil_mode), bool(count_include_pad))
+    return function(value, list(kernel_shape), steps, sizes[:axes], bool(ceil_mode), bool(count_include_pad))
 
 
 def _gemm(
@@ -127,7 +133,7 @@ def _matmul(left: Value, right: Value) -> Tensor:
 
 
 def _normalise(
-    value: Tensor, scale: Value, bias: Value, mean: Value, variance: Value, *, epsilon: float = 1e-5, **_: object
+    value: Tensor, scale: Value, bias: Value, mean: Value, variance: Value, *, epsilon: float = 1e-5
 ) -> Tensor:
     statistics = (tensor(mean), tensor(variance), tensor(scale), tensor(bias))
     return functional.batch_norm(value, *statistics, training=False, eps=epsilon)
@@ -214,15 +220,24 @@ def _clip(value: Tensor, low: Value | None = None, high: Value | None = None) ->
 
 def _gather(value: Value, indices: Value, *, axis: int = 0) -> Tensor:
     source, places = tensor(value), tensor(indices).long()
+    axis %= source.ndim
     if places.ndim == 0:
         return source.select(axis, int(places))
-    found = source.index_select(axis, places.reshape(-1))
-    axis %= source.ndim
+    found = source.index_select(axis, places.reshape(-1) % source.shape[axis])
     return found.reshape([*source.shape[:axis], *places.shape, *source.shape[axis + 1 :]])
 
 
-def _cast(value: Tensor, *, to: int, **_: object) -> Tensor:
+def _cast(value: Tensor, *, to: int) -> Tensor:
+    if to not in _DTYPES:
+        raise NotImplementedError(f"a cast to ONNX's type {to}")
     return value.to(_DTYPES[to])
+
+
+_RESIZES = {
+    (b"linear", b"half_pixel", b""): "bilinear",
+    (b"nearest", b"asymmetric", b"floor"): "nearest",
+}
+"""Of ONNX's ways to resize, those that torch has too, and what it calls them."""
 
 
 def _resize(
@@ -232,11 +247,15 @@ def _resize(
     sizes: Value | None = None,
     *,
     mode: bytes = b"nearest",
-    **_: object,
+    coordinate_transformation_mode: bytes = b"half_pixel",
+    nearest_mode: bytes = b"round_prefer_floor",
 ) -> Tensor:
-    wanted = [round(s * f) for s, f in zip(value.shape, scales, strict=True)] if sizes is None else sizes  # type: ignore[arg-type]
-    kind = "bilinear" if mode == b"linear" else "nearest"
-    return functional.interpolate(value, [int(size) for size in wanted[2:]], mode=kind)
+    if scales is not None or sizes is None or value.ndim != 4:
+        raise NotImplementedError("scales in place of sizes, or what is no picture")
+    how = (mode, coordinate_transformation_mode, nearest_mode if mode == b"nearest" else b"")
+    if how not in _RESIZES:
+        raise NotImplementedError(f"the mode {' '.join(part.decode() for part in how).strip()}")
+    return functional.interpolate(value, [int(size) for size in sizes[2:]], mode=_RESIZES[how])
 
 
 def _smallest_or_largest(value: Tensor, count: Value, *, axis: int = -1, largest: int = 1) -> Any:
@@ -256,10 +275,6 @@ def _hard_sigmoid(value: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Te
     return torch.clamp(alpha * value + beta, 0.0, 1.0)
 
 
-def _add_all(*values: Value) -> Tensor:
-    return reduce(torch.add, (tensor(value) for value in values))
-
-
 def _mean(value: Tensor, over: tuple[int, ...], *, keepdim: bool) -> Tensor:
     return value.mean(over, keepdim=keepdim)
 
@@ -276,6 +291,8 @@ IDLE: Mapping[str, object] = {
     "auto_pad": b"NOTSET",
     "noop_with_empty_axes": 0,
     "storage_order": 0,
+    "training_mode": 0,
+    "antialias": 0,
     "sorted": 1,
     "saturate": 1,
     "block_size": 0,
@@ -307,9 +324,9 @@ OPERATORS: Mapping[str, Operator] = {
     "LessOrEqual": _binary(torch.le),
     "Log": torch.log,
     "MatMul": _matmul,
-    "Max": _binary(torch.maximum),
+    "Max": _folded(torch.maximum),
     "MaxPool": _max_pool,
-    "Min": _binary(torch.minimum),
+    "Min": _folded(torch.minimum),
     "Mul": _binary(torch.mul),
     "Neg": torch.neg,
     "Pad": _pad,
@@ -329,7 +346,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Sqrt": torch.sqrt,
     "Squeeze": _squeeze,
     "Sub": _binary(torch.sub),
-    "Sum": _add_all,
+    "Sum": _folded(torch.add),
     "Tanh": torch.tanh,
     "TopK": _smallest_or_largest,
     "Transpose": _transpose,

@@ -1,13 +1,15 @@
 """How far a model in another format is from the model itself."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.model.backends import Backend
+from earmark.model.backends import Backend, Outputs
+from earmark.model.card import ModelCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,20 @@ class Parity:
         The largest difference between two scores of a class, and the mean of each sound's largest.
     agreement : float
         On which share of the sounds both have the same best class; within 1e-6, classes are equally good.
+    refusals : float or None
+        Of which share of the sounds both say, or neither says, that it is of no class; None where they cannot tell.
     """
 
     sounds: int
     largest: float
     mean: float
     agreement: float
+    refusals: float | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all scores are numbers."""
+        return math.isfinite(self.largest)
 
     @classmethod
     def of(cls, reference: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
@@ -44,6 +54,7 @@ class Parity:
             "largest_difference": self.largest,
             "mean_difference": self.mean,
             "top1_agreement": self.agreement,
+            **({} if self.refusals is None else {"refusal_agreement": self.refusals}),
         }
 
 
@@ -52,5 +63,15 @@ _EQUALLY_GOOD = 1e-6
 
 def compare(reference: Backend, other: Backend, waveforms: Iterable[NDArray[np.float32]]) -> Parity:
     """Run two models on the same waveforms, each of shape (samples,), and compare what they say of each as a whole."""
-    pairs = [(reference.run(waveform[None]).clip[0], other.run(waveform[None]).clip[0]) for waveform in waveforms]
-    return Parity.of(np.stack([first for first, _ in pairs]), np.stack([second for _, second in pairs]))
+    pairs = [(reference.run(waveform[None]), other.run(waveform[None])) for waveform in waveforms]
+    scores = (np.stack([outputs.clip[0] for outputs in side]) for side in zip(*pairs, strict=True))
+    refused = [(_refuses(first, reference.card), _refuses(second, other.card)) for first, second in pairs]
+    known = [first == second for first, second in refused if first is not None and second is not None]
+    return replace(Parity.of(*scores), refusals=float(np.mean(known)) if known else None)
+
+
+def _refuses(outputs: Outputs, card: ModelCard) -> bool | None:
+    """Return whether a sound is refused for its novelty, None where there is none."""
+    if outputs.novelty is None or card.novelty_threshold is None:
+        return None
+    return bool(outputs.novelty.mean() >= card.novelty_threshold)

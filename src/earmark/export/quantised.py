@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from onnx import helper
 from torch import Tensor, nn
 
+from earmark.errors import ExportError
+
 _LOWEST, _HIGHEST = -128, 127
 _SIGNED_SHIFT = 128  # ONNX's activations are unsigned, those of TensorFlow Lite signed: the same numbers
 
@@ -45,6 +47,8 @@ def dequantise_in_float(value: Tensor, scale: NDArray[Any], zero_point: NDArray[
 
 
 def _parameters(scale: NDArray[Any], zero_point: NDArray[Any]) -> tuple[float, int, int, int, torch.dtype]:
+    if zero_point.dtype not in (np.uint8, np.int8):
+        raise ExportError(f"the model rounds to {zero_point.dtype}, and only eight bits can be written for this format")
     shift = _SIGNED_SHIFT if zero_point.dtype == np.uint8 else 0
     return float(scale), int(zero_point) - shift, _LOWEST, _HIGHEST, torch.int8
 
@@ -104,6 +108,8 @@ def read_weight(
         return None
     axis = next((helper.get_attribute_value(item) for item in node.attribute if item.name == "axis"), 1) % stored.ndim
     scale = constants[node.input[1]]
+    if len(node.input) > 2 and np.any(constants[node.input[2]]):
+        raise ExportError("the model has weights of eight bits that are not symmetric: quantise the float model anew")
     if transposed:
         return QuantisedWeight(stored.T, scale, 1 - axis, transposed=True)
     return QuantisedWeight(stored, scale, axis)

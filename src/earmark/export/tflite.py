@@ -80,7 +80,7 @@ def _names(card: ModelCard, locale: str, path: str) -> Sequence[str]:
     if not locale.replace("_", "").replace("-", "").isalnum():
         raise OptionError(f"locale {locale!r} is not allowed: give a word such as de or pt_BR, as in de=names.txt")
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"names {path} cannot be read ({error}); give a text file, one name a line") from error
     names = [line.strip() for line in text.splitlines() if line.strip()]

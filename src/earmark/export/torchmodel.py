@@ -122,8 +122,8 @@ def _run(node: onnx.NodeProto, given: list[Value | None], rounding: Mapping[str,
         )
     try:
         result = operator(*given, **attributes)
-    except TypeError as error:  # an attribute that means something else than what is written here
-        raise ExportError(f"the model's {node.op_type} cannot be written for this format ({error})") from error
+    except (TypeError, LookupError, NotImplementedError, RuntimeError) as error:  # what operators does not have
+        raise ExportError(f"the model's {node.op_type} cannot be written for this format: {error}") from error
     return result if isinstance(result, tuple) else (result,)
 
 
@@ -131,7 +131,13 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Return the attributes that say something: not those at their defaults, nor what the weights say already."""
     found = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     said = {name: value for name, value in found.items() if name not in IDLE or IDLE[name] != value}
-    redundant = {"Conv": "kernel_shape", "QuantizeLinear": "axis", "DequantizeLinear": "axis"}
+    redundant = {
+        "BatchNormalization": "momentum",
+        "Conv": "kernel_shape",
+        "TopK": "sorted",
+        "QuantizeLinear": "axis",
+        "DequantizeLinear": "axis",
+    }
     said.pop(redundant.get(node.op_type, ""), None)
     if node.op_type == "MaxPool" and set(said.get("dilations", [1])) == {1}:
         said.pop("dilations", None)

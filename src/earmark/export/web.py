@@ -1,5 +1,6 @@
 """A model as a page: a folder that any static server gives to browsers, which then label sound by themselves."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,12 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from earmark.errors import ModelFormatError, OutputError
+from earmark.errors import ModelFormatError, OutputError, VerificationError
 from earmark.export.webnode import NodeBackend
-from earmark.export.webruntime import WebRuntime, web_runtime
+from earmark.export.webruntime import BINARY, SCRIPT, SHA256, VERSION, WebRuntime, web_runtime
 from earmark.model.backends import card_of, open_session
 from earmark.model.card import CARD_KEY, ModelCard
 from earmark.model.modelfile import read_card
@@ -96,12 +98,32 @@ def verify_web(folder: str | os.PathLike[str]) -> Verification:
         If its card cannot be read, or has no test vectors.
     VerificationError
         If an output is missing, of another size, or differs by more than the card's tolerance; if a weight was changed,
-        or ``card.json`` is not the card inside the model.
+        ``card.json`` is not the card inside the model, or ``classify.js`` or the runtime are not what was written.
     """
+    require_own_scripts(Path(folder))
     backend = NodeBackend(Path(folder))
     unchanged = _unchanged(Path(folder) / "model.onnx", backend.card)
     with backend:
         return require_passed(measure(backend, unchanged=unchanged), str(folder))
+
+
+def require_own_scripts(folder: Path) -> None:
+    """Raise VerificationError where what Node is to run is not what was written: it may do anything.
+
+    A runtime of another version than the one that earmark knows is taken as it is: it was given by hand.
+    """
+    digests = {"classify.js": hashlib.sha256(_page_file("classify.js").read_bytes()).hexdigest()}
+    version = folder / "runtime" / "VERSION.txt"
+    if version.is_file() and version.read_text(encoding="utf-8", errors="replace") == _version_line(VERSION):
+        digests |= {f"runtime/{_SCRIPT}": SHA256[SCRIPT], f"runtime/{_BINARY}": SHA256[BINARY]}
+    for name, sha256 in digests.items():
+        path = folder / name
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            raise VerificationError(f"{path} was changed since it was written, and is not run; export the page again")
+
+
+def _version_line(version: str) -> str:
+    return f"onnxruntime-web {version}\n"
 
 
 def _unchanged(model: Path, card: ModelCard) -> bool | None:
@@ -178,8 +200,12 @@ def _write_runtime(folder: Path, runtime: WebRuntime) -> None:
     shutil.copyfile(runtime.binary, folder / _BINARY)
     licence = runtime.licence.read_text(encoding="utf-8") if runtime.licence else _text("runtime-licence.txt")
     (folder / "LICENSE.txt").write_text(licence, encoding="utf-8")
-    (folder / "VERSION.txt").write_text(f"onnxruntime-web {runtime.version}\n", encoding="utf-8")
+    (folder / "VERSION.txt").write_text(_version_line(runtime.version), encoding="utf-8")
 
 
 def _text(name: str) -> str:
-    return files("earmark.export").joinpath("webpage", name).read_text(encoding="utf-8")
+    return _page_file(name).read_text(encoding="utf-8")
+
+
+def _page_file(name: str) -> Traversable:
+    return files("earmark.export").joinpath("webpage", name)

@@ -26,7 +26,7 @@ LEAST_VERSION = (1, 21)
 """The first that has its script in one file; operator set 18, which models are written in, it had learnt before."""
 
 SCRIPT, BINARY = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
-_SHA256 = {  # of VERSION; npm compares the whole package with what its registry says, whichever that is
+SHA256 = {  # of VERSION; npm compares the whole package with what its registry says, whichever that is
     SCRIPT: "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
     BINARY: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
@@ -100,7 +100,7 @@ def web_runtime(given: Path | None = None) -> WebRuntime:
         return _given(given)
     cache = Cache(cache_folder())
     folder = cache.folder / "runtimes" / f"{PACKAGE}-{VERSION}"
-    if all(is_file(folder / name) and _sha256(folder / name) == sha256 for name, sha256 in _SHA256.items()):
+    if all(is_file(folder / name) and _sha256(folder / name) == sha256 for name, sha256 in SHA256.items()):
         return WebRuntime(folder, VERSION, "cache")
     _fetch(cache, folder)
     return WebRuntime(folder, VERSION, "npm")
@@ -124,7 +124,7 @@ def _given(path: Path) -> WebRuntime:
             f"runtime {path} is {PACKAGE} {version}, too old for models of operator set 18 and for the page: "
             f"it takes {least} or later; `{_INSTALL}`, or leave runtime out"
         )
-    missing = [file for file in _SHA256 if not is_file(root / "dist" / file)]
+    missing = [file for file in SHA256 if not is_file(root / "dist" / file)]
     if missing:
         raise OptionError(f"runtime {path} lacks dist/{missing[0]}: install it again with `{_INSTALL}`")
     return WebRuntime(root / "dist", version, "given")
@@ -189,7 +189,7 @@ def _unpack(package: Path, folder: Path) -> None:
     folder.mkdir()
     try:
         with tarfile.open(package, "r:gz") as archive:
-            for name, sha256 in _SHA256.items():
+            for name, sha256 in SHA256.items():
                 member = archive.extractfile(f"package/dist/{name}")
                 (folder / name).write_bytes(member.read() if member else b"")
                 if _sha256(folder / name) != sha256:

@@ -215,8 +215,10 @@ class LiteRTBackend:
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         try:
             self._idle.put(_float_interpreter(self._prepared(), path))
-        except (RuntimeError, ValueError) as error:
-            raise ModelFormatError(f"{path.name} cannot be loaded by LiteRT ({error}); export it again") from error
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise ModelFormatError(
+                f"{path.name} cannot be loaded by LiteRT ({_line(error)}); export it again"
+            ) from error
 
     def _prepared(self) -> Any:
         interpreter = self._new()
@@ -237,8 +239,11 @@ class LiteRTBackend:
 
     def run(self, waveforms: Scores) -> Outputs:
         """Run the model; see `Backend.run`."""
-        with self._interpreter() as interpreter:
-            frames = np.stack([self._frames(interpreter, waveform) for waveform in waveforms])
+        try:
+            with self._interpreter() as interpreter:
+                frames = np.stack([self._frames(interpreter, waveform) for waveform in waveforms])
+        except (RuntimeError, ValueError, IndexError) as error:  # a damaged file that could be loaded all the same
+            raise ModelError(f"model {self.card.name!r} failed in LiteRT ({_line(error)}); export it again") from error
         return Outputs(clip=frames.mean(axis=1), frames=frames)
 
     def _frames(self, interpreter: Any, waveform: Scores) -> Scores:
@@ -254,6 +259,11 @@ class LiteRTBackend:
             interpreter.invoke()
             scores[index] = interpreter.get_tensor(sink["index"]).reshape(-1)
         return scores
+
+
+def _line(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    return " ".join(str(error).split())
 
 
 def _float_interpreter(interpreter: Any, path: Path) -> Any:

@@ -3,9 +3,9 @@
 A fenced block of ``sh`` holds commands, one of ``console`` commands after ``$ `` and what they print, one of ``python``
 a program. The blocks of a page run in its order, in one folder of real sounds; the programs share their names. Three
 comments, on the line before a block, say otherwise: ``<!-- not run: REASON -->``, ``<!-- exit: STATUS -->``, and
-``<!-- extra: tflite -->`` or ``<!-- extra: npm -->`` for what needs more than the extra dev: without it the block is passed
-over, and ``make test-tflite`` has it. Ports of the pages become ports that are free, so that nothing else on this machine can answer in a service's
-place.
+``<!-- extra: tflite -->`` or ``<!-- extra: npm -->`` for what needs more than the extra dev: without it the block is
+passed over, and ``make test-tflite`` has it. Ports of the pages become ports that are free, so that nothing else on
+this machine can answer in a service's place.
 """
 
 import contextlib

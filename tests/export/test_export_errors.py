@@ -114,7 +114,6 @@ def test_options_of_other_formats(
 @pytest.mark.parametrize(
     "options",
     [
-        {"to": "onnx", "precision": "int8"},
         {"to": "onnx", "precision": "float16"},
         {"to": "tflite", "precision": "float16"},
         {"to": "tflite", "precision": "dynamic"},
@@ -130,6 +129,11 @@ def test_a_model_in_eight_bits_gets_no_smaller(options: dict[str, Any], everyday
         "default of tflite and web, or export the float model that it came from$",
     ):
         export(everyday, **options)
+
+
+def test_a_model_in_eight_bits_is_there_already(everyday: Path, place: Path) -> None:
+    with pytest.raises(ExportError, match=r"^everyday is in eight bits already: take the file as it is, .*\.onnx$"):
+        export(everyday, to="onnx", precision="int8")
 
 
 def test_a_forest_goes_to_no_phone(workshop: Workshop, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,21 +219,23 @@ def test_a_name_that_names_no_file(tmp_path: Path, place: Path, monkeypatch: pyt
         ({"": "de.txt"}, r"^locale '' is not allowed: give a word"),
         (
             {"de": "none.txt"},
-            r"^names none\.txt cannot be read \(.*No such file.*\); give a text file, one name a line$",
+            r"^names none\.txt cannot be read: No such file or directory; give a text file$",
         ),
+        ({"de": "gap.txt"}, r"^line 2 of names gap\.txt is empty: give a name for each label$"),
         ({"de": "short.txt"}, r"^names short\.txt has 2 lines, toy has 3 labels: one line for each, in the order of"),
-        ({"de": "bytes.txt"}, r"^names bytes\.txt cannot be read \('utf-8' codec can't decode"),
+        ({"de": "bytes.txt"}, r"^names bytes\.txt is not UTF-8 text: save it as UTF-8, one name a line$"),
     ],
 )
 def test_names_that_are_none(
     names: dict[str, str], sentence: str, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "short.txt").write_text("Katze\n\nHund\n")
+    (tmp_path / "gap.txt").write_text("Katze\n\nHund\n")
+    (tmp_path / "short.txt").write_text("Katze\nHund\n")
     (tmp_path / "bytes.txt").write_bytes("Köter".encode("latin-1"))
     with pytest.raises(OptionError, match=sentence):
         export(toy, to="tflite", names=names)
-    assert {path.name for path in tmp_path.iterdir()} == {"short.txt", "bytes.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == {"gap.txt", "short.txt", "bytes.txt"}
 
 
 def test_nothing_to_measure_activations_on(toy: Path, place: Path, tmp_path: Path) -> None:
@@ -274,7 +280,7 @@ def test_a_draft_that_disagrees_is_not_written(toy: Path, place: Path, monkeypat
     with pytest.raises(
         ExportError,
         match=r"^the new file disagrees with the model: on the test signals scores differ by up to 0\.[0-9]+, allowed "
-        r"0\.0001; nothing is written\. Take another precision, or for int8 more and more varied sound$",
+        r"0\.001; nothing is written\. Take another precision, or for int8 more and more varied sound$",
     ):
         export(toy, to="tflite")
 
@@ -484,7 +490,7 @@ def test_notes(tmp_path: Path) -> None:
     novel = twin_toy(tmp_path / "novel.onnx", novelty=True, novelty_threshold=0.7)
     made = export(novel, tmp_path / "novel.tflite", to="tflite")
     assert made.notes == (
-        "a .tflite file gives scores alone: it does not tell sound of none of its classes, as the model does",
+        "a .tflite file has no novelty: sound unlike all that the model was trained on is not refused",
         "the model is not calibrated, so its scores are no probabilities: see `earmark calibrate`",
     )
     assert made.card.novelty_threshold is None

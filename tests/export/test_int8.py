@@ -7,9 +7,14 @@ from onnx import numpy_helper
 
 from earmark.errors import OptionError
 from earmark.export.int8 import to_int8
+from earmark.export.integernodes import heard_weights, integer_nodes
+from earmark.features.graph import add_logmel
+from earmark.features.logmel import PRESETS
+from earmark.features.nodes import Nodes
 from earmark.model.backends import open_session
 from earmark.training.joining import join
-from earmark.training.networks import build_network
+from earmark.training.networks import build_network, sbcnn
+from earmark.training.resampling import Ratio, add_resampling
 from earmark.training.torchgraph import export_tail, export_trunk
 
 RATE_HZ = 16_000
@@ -75,3 +80,18 @@ def test_every_processor_says_the_same(model):
 def test_no_sound(model):
     with pytest.raises(OptionError, match="int8 needs sound to measure activations on, and there is none: give some"):
         to_int8(model, [])
+
+
+@pytest.mark.parametrize("settings", [sbcnn.SETTINGS, PRESETS["general"]], ids=["sb-cnn", "general"])
+def test_a_front_end_behind_a_resampling_filter_stays_in_float(settings, rng):
+    """The filter is a convolution too, and bends nothing: what follows it hears the waveform itself."""
+    nodes = Nodes()
+    logmel = add_logmel(nodes, add_resampling(nodes, "waveform", Ratio(32_000, 16_000)), settings)
+    picture = nodes("Unsqueeze", logmel, nodes.integers(1))
+    kernel = nodes.constant(rng.standard_normal((4, 1, 3, 3)), np.float32)
+    maxima = nodes("MaxPool", nodes("Relu", nodes("Conv", picture, kernel)), kernel_shape=[2, 2])
+    nodes("ReduceMean", maxima, nodes.integers(2, 3), keepdims=0, output="clip")
+    model = nodes.model({"waveform": ["batch", "samples"]}, {"clip": ["batch", 4]})
+    assert [node.op_type for node in integer_nodes(model)] == ["Conv", "Relu", "MaxPool"]
+    front = {name for node in model.graph.node if node.op_type == "MatMul" for name in node.input}
+    assert front & {item.name for item in model.graph.initializer} <= heard_weights(model)

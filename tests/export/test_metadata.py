@@ -174,10 +174,10 @@ def test_a_name_with_a_line_break_is_one_line(tmp_path: Path, monkeypatch: pytes
 
 
 def test_names_of_any_text_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unzip: Callable[..., bytes]) -> None:
-    """With a byte order mark, line ends of Windows, and lines of nothing."""
+    """With a byte order mark, line ends of Windows, and more of them at the end."""
     use_twins(monkeypatch)
     names = tmp_path / "names.txt"
-    names.write_bytes("\ufeffKatze\r\n\r\n Hund \r\nRegen\r\n".encode())
+    names.write_bytes("\ufeffKatze\r\n Hund \r\nRegen\r\n\r\n".encode())
     toy = twin_toy(tmp_path / "toy.onnx")
     path = export(toy, tmp_path / "toy.tflite", to="tflite", names={"de": str(names)}).path
     assert unzip("-p", path, "labels_de.txt") == b"Katze\nHund\nRegen"

@@ -376,7 +376,7 @@ def test_another_model_in_the_folder_is_caught(node: None, tiny_page: Path, tmp_
     folder = tmp_path / "page"
     shutil.copytree(tiny_page, folder)
     save(tiny_graph(np.random.default_rng(8)), tiny_card(), folder / "model.onnx")
-    with pytest.raises(VerificationError, match=r"page fails its own test: outputs differ by .+; it was changed since"):
+    with pytest.raises(VerificationError, match=r"page fails its own test: it was changed since it was made; "):
         verify_web(folder)
 
 

@@ -173,7 +173,7 @@ def test_a_weight_that_changed(exported: Path, damaged: Callable[[bytes], Path])
     place = 100_000  # in the first layer
     data[place : place + 4] = np.float32(30).tobytes()
     with pytest.raises(
-        VerificationError, match=r"^damaged.tflite fails its own test: outputs differ by [0-9.e-]+, .*it was changed"
+        VerificationError, match=r"^damaged.tflite fails its own test: it was changed since it was made; outputs differ"
     ):
         verify(damaged(bytes(data)))
 
@@ -205,7 +205,7 @@ def test_a_file_of_the_archive_that_was_edited(
 ) -> None:
     model, files = split(exported.read_bytes())
     assert old in files[name]
-    with pytest.raises(VerificationError, match=r"it was changed since it was made; fetch or save the model again$"):
+    with pytest.raises(VerificationError, match=r"it was changed since it was made; .*; fetch or save the"):
         verify(damaged(join(model, files | {name: files[name].replace(old, new)})))
 
 
@@ -214,7 +214,7 @@ def test_another_models_weights_under_this_card(
 ) -> None:
     other = twin(twin_toy(tmp_path / "other.onnx", seed=9).read_bytes(), samples=8_000, precision="float32")
     _, files = split(exported.read_bytes())
-    with pytest.raises(VerificationError, match="fails its own test: outputs differ by 0"):
+    with pytest.raises(VerificationError, match="it was changed since it was made; outputs differ by 0"):
         verify(damaged(join(other, files)))
 
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Option
 
 from earmark.cli import options
-from earmark.cli.messages import complain
+from earmark.cli.messages import complain, end_with_failures
 from earmark.cli.progress import ProgressBar
 from earmark.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from earmark.export.loss import Loss
+    from earmark.export.loss import Decided, Loss
     from earmark.export.outcome import Export
     from earmark.export.parity import Parity
 
@@ -104,6 +104,7 @@ def export(
         print(json.dumps(made.to_dict(), ensure_ascii=False))
     else:
         _print(made)
+    end_with_failures(made.failures, written=str(made.path))
 
 
 def _locales(names: "Sequence[str]") -> dict[str, str]:
@@ -111,6 +112,9 @@ def _locales(names: "Sequence[str]") -> dict[str, str]:
     wrong = [name for name, (locale, _, path) in zip(names, pairs, strict=True) if not (locale and path)]
     if wrong:
         raise OptionError(f"--names {wrong[0]} is not understood: give LOCALE=FILE, such as de=names.txt")
+    twice = [locale for locale, _, _ in pairs if [other for other, _, _ in pairs].count(locale) > 1]
+    if twice:
+        raise OptionError(f"--names gives the locale {twice[0]!r} twice: give one file for it")
     return {locale: path for locale, _, path in pairs}
 
 
@@ -118,7 +122,7 @@ def _print(made: "Export") -> None:
     card, rate = made.card, f"{made.card.sample_rate:,} Hz"
     takes = rate if made.samples is None else f"{made.samples / card.sample_rate:g} s at {rate}"
     size = f"{made.size_bytes / 1e6:.2f} MB, {made.source_size_bytes / made.size_bytes:.1f} times smaller"
-    if made.size_bytes >= made.source_size_bytes:
+    if made.source_size_bytes < 1.05 * made.size_bytes:
         size = f"{made.size_bytes / 1e6:.2f} MB"
     print(f"{made.path}  {card.name} {card.version}: {made.precision}, {takes}, {len(card.labels)} labels, {size}")
     print(f"  scores of {_parity_words(made.parity, 'test signals')}")
@@ -126,12 +130,23 @@ def _print(made: "Export") -> None:
         print(f"  scores of {_parity_words(made.heard, 'recordings')}")
     if made.loss is not None:
         print(f"  {_loss_line(made.loss, in_windows=made.samples is not None)}")
+    if made.loss is not None and made.loss.decided is not None:
+        print(f"  {_decided_line(made.loss.decided, in_windows=made.samples is not None)}")
     print(f"  verified: outputs differ by {made.verified.largest:.2g}, allowed {made.verified.tolerance:.2g}")
 
 
 def _parity_words(parity: "Parity", sounds: str) -> str:
     apart, same = f"{parity.largest:.2g}", f"{parity.agreement:.0%}"
     return f"{parity.sounds} {sounds} differ by {apart} at most; best class the same for {same}"
+
+
+def _decided_line(decided: "Decided", *, in_windows: bool) -> str:
+    whole = f"{decided.model:.1%} of the model, " if in_windows else ""
+    where = "of the model in such windows" if in_windows else "of the model"
+    return (
+        f"with none of these as an answer, balanced accuracy: {whole}{decided.windows:.1%} {where}, "
+        f"{decided.exported:.1%} of the new file"
+    )
 
 
 def _loss_line(loss: "Loss", *, in_windows: bool) -> str:

@@ -1,7 +1,7 @@
 """A model in another format, before it is measured against the model itself."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -17,7 +17,7 @@ from earmark.export.float16 import to_float16, with_half_front
 from earmark.export.int8 import to_int8
 from earmark.export.metadata import Description, with_metadata
 from earmark.export.outcome import Format, Report
-from earmark.export.source import Source
+from earmark.export.source import Recordings, Source
 from earmark.export.tflite import fixed_card, input_samples
 from earmark.export.windows import Windowed
 from earmark.model.backends import Backend
@@ -96,6 +96,8 @@ class Plan:
                 f"calibration is for int8 from a model in float, not for {self.precision} from {name}: "
                 "leave out --calibrate-with"
             )
+        if is_int8 and self.to == "onnx" and self.precision == "int8":
+            raise ExportError(f"{name} is in eight bits already: take the file as it is, {self.source.path}")
         if is_int8 and (self.to == "onnx" or self.precision not in ("int8", "float32") or self._is_widened_for_web):
             raise ExportError(
                 f"{name} is in eight bits already, which {self.precision} would not make smaller: "
@@ -118,10 +120,10 @@ class Plan:
         return input_samples(self.source.card, self.seconds) if self.to == "tflite" else None
 
     @cached_property
-    def sounds(self) -> Sequence[NDArray[np.float32]]:
+    def sounds(self) -> Recordings:
         """Recordings to measure activations on; none where that is not needed."""
         if self.precision != "int8" or self.source.is_int8:
-            return ()
+            return Recordings()
         assert self.calibrate_with is not None
         self.report("reading the recordings", 0, 0)
         return self.source.sounds(self.calibrate_with)
@@ -129,11 +131,11 @@ class Plan:
     @cached_property
     def graph(self) -> onnx.ModelProto:
         """The model in the bits that were asked for, as far as ONNX has them."""
-        if self.sounds:
+        if self.sounds.waveforms:
             self.report("measuring activations", 0, 0)
             if self.to == "tflite":  # whose front end the converter makes smaller
-                return to_int8(self.source.graph, self.sounds, weight_bits=8)
-            return with_half_front(to_int8(self.source.graph, self.sounds))
+                return to_int8(self.source.graph, self.sounds.waveforms, weight_bits=8)
+            return with_half_front(to_int8(self.source.graph, self.sounds.waveforms))
         if self.precision == "float16" and self.to != "tflite":
             return to_float16(self.source.graph)
         graph: onnx.ModelProto = self.source.graph
@@ -147,7 +149,7 @@ class Plan:
 
     def recordings(self) -> Iterator[NDArray[np.float32]]:
         """Yield the beginnings of some of the recordings that were given, as long as the input."""
-        return (sound[: self.samples] for sound in self.sounds[:_COMPARED])
+        return (sound[: self.samples] for sound in self.sounds.waveforms[:_COMPARED])
 
 
 class Draft(Protocol):

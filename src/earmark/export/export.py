@@ -31,6 +31,8 @@ __all__ = ["Export", "export"]
 
 Data = str | os.PathLike[str]
 
+_FEW_RECORDINGS = 20
+
 
 def export(
     model: Data,
@@ -120,6 +122,7 @@ def export(
         heard=found.heard,
         loss=found.loss,
         verified=verified,
+        failures=(*plan.sounds.failures, *(found.loss.failures if found.loss else ())),
         notes=tuple(_notes(plan)),
     )
 
@@ -129,18 +132,21 @@ def _target(plan: Plan, output: Data | None) -> Path:
     name = plan.source.card.name
     if output is None and not is_name(name):
         raise OutputError(f"the model's name, {name!r}, cannot name a file: say where the new one goes with --output")
-    by_default = {"tflite": f"{name}.tflite", "onnx": f"{name}-{plan.precision}.onnx", "web": f"{name}-web"}
+    own = name if plan.wanted is None else f"{name}-{plan.precision}"
+    by_default = {"tflite": f"{own}.tflite", "onnx": f"{own}.onnx", "web": f"{own}-web"}
     target = Path(by_default[plan.to] if output is None else output)
+    if not target.name:
+        raise OutputError(f"{str(output)!r} names no file: give the new file a name, such as {by_default[plan.to]}")
     suffix = {"tflite": ".tflite", "onnx": ".onnx", "web": ""}[plan.to]
     if plan.to == "web":
         require_free(target)
         return target
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder: give the name of a file")
     if target.suffix.lower() != suffix:
         raise OutputError(f"{target} does not end in {suffix}: give {target.with_suffix(suffix)}")
     if not target.parent.is_dir():
         raise OutputError(f"there is no folder {target.parent}: make it, or choose another place for {target.name}")
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder: give the name of a file")
     if target.exists() and target.samefile(plan.source.path):
         raise OutputError(f"{target} is the model itself: give the new file another name")
     return target
@@ -187,7 +193,7 @@ def _measured(plan: Plan, draft: Draft, path: Path, data: Data | Manifest | None
     made, reference = load_backend(path), draft.reference()
     plan.report("comparing", 0, 0)
     parity = compare(reference, made, plan.signals())
-    heard = compare(reference, made, plan.recordings()) if plan.sounds else None
+    heard = compare(reference, made, plan.recordings()) if plan.sounds.waveforms else None
     if data is None:
         return _Measured(made, parity, heard, None)
 
@@ -239,7 +245,10 @@ def _kept(plan: Plan, path: Path, target: Path, runtime: Data | None) -> Verific
 def _notes(plan: Plan) -> Iterator[str]:
     card = plan.source.card
     if plan.to == "tflite" and card.novelty_threshold is not None:
-        yield "a .tflite file gives scores alone: it does not tell sound of none of its classes, as the model does"
+        yield "a .tflite file has no novelty: sound unlike all that the model was trained on is not refused"
+    few = len(plan.sounds.waveforms)
+    if 0 < few < _FEW_RECORDINGS:
+        yield f"activations were measured on {few} recordings: give {_FEW_RECORDINGS} or more, of all that it will hear"
     if not card.calibrated:
         yield "the model is not calibrated, so its scores are no probabilities: see `earmark calibrate`"
     if plan.to == "tflite" and plan.source.is_int8 and plan.precision == "float32":

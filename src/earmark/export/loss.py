@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from earmark.data.manifest import Manifest
 from earmark.data.readers import as_manifest
@@ -14,6 +16,15 @@ from earmark.inference.classifier import Classifier
 from earmark.model.backends import Backend
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Balanced accuracy, where a sound that is refused counts as refused: of the model, on windows, of the new file."""
+
+    model: float
+    windows: float
+    exported: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,10 @@ class Loss:
         Of the new file.
     parity : Parity
         The scores of the last two, clip by clip.
+    decided : Decided or None
+        Of single-label models, the same three with *none of these* as an answer.
+    failures : tuple of (str, str)
+        Clips that could not be read, and why.
     """
 
     measure: str
@@ -42,6 +57,8 @@ class Loss:
     windows: float
     exported: float
     parity: Parity
+    decided: Decided | None = None
+    failures: tuple[tuple[str, str], ...] = ()
 
     @property
     def lost(self) -> float:
@@ -57,6 +74,7 @@ class Loss:
             "windows": self.windows,
             "exported": self.exported,
             "parity": self.parity.to_dict(),
+            "balanced_accuracy": None if self.decided is None else asdict(self.decided),
         }
 
 
@@ -92,7 +110,14 @@ def measure_loss(
         windows=_figure(reference, measure),
         exported=_figure(made, measure),
         parity=Parity.of(reference.scores, made.scores),
+        decided=_decided(heard[model], reference, made),
+        failures=made.failures,
     )
+
+
+def _decided(*outcomes: Outcome) -> Decided | None:
+    figures = [outcome.metrics.balanced_accuracy for outcome in outcomes]
+    return Decided(*map(float, figures)) if outcomes[0].task == "single-label" and np.isfinite(figures).all() else None
 
 
 def _figure(outcome: Outcome, measure: str) -> float:

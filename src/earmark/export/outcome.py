@@ -42,6 +42,8 @@ class Export:
         On the labelled clips that were given.
     notes : tuple of str
         What the reader must know.
+    failures : tuple of (str, str)
+        Recordings that could not be read, and why.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Export:
     heard: Parity | None = None
     loss: Loss | None = None
     notes: tuple[str, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready data."""
@@ -75,4 +78,5 @@ class Export:
             "verified": self.verified.to_dict(),
             "loss": None if self.loss is None else self.loss.to_dict(),
             "notes": list(self.notes),
+            "failures": [{"file": file, "error": error} for file, error in self.failures],
         }

@@ -20,6 +20,22 @@ from earmark.model.card import ModelCard
 from earmark.model.hub import default_hub
 
 _MOST_RECORDINGS = 128  # more move the ranges of activations no further
+_LEAST_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """What activations are measured on.
+
+    Parameters
+    ----------
+    waveforms : tuple of ndarray of float32, shape (samples,)
+    failures : tuple of (str, str)
+        Files that could not be read, and why.
+    """
+
+    waveforms: tuple[NDArray[np.float32], ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class Source:
         """Whether its layers compute with integers."""
         return any(node.op_type == "QuantizeLinear" for node in self.graph.graph.node)
 
-    def sounds(self, data: str | os.PathLike[str], *, seed: int = 0) -> list[NDArray[np.float32]]:
+    def sounds(self, data: str | os.PathLike[str], *, seed: int = 0) -> Recordings:
         """Return recordings to measure activations on, at the model's rate: the first segment of each.
 
         Parameters
@@ -85,22 +101,28 @@ class Source:
         Raises
         ------
         DataError, AudioError
-            If there are none, or none can be read.
+            If there are none, none can be read, or those that can are less than `_LEAST_SECONDS` long together.
         """
         paths = list(_recordings(Path(data)))
         most = round(self.card.segment_seconds * self.card.sample_rate)
         found: list[NDArray[np.float32]] = []
-        last = None
+        failures: list[tuple[str, str]] = []
         for index in np.random.default_rng(seed).permutation(len(paths)):
             if len(found) == _MOST_RECORDINGS:
                 break
             try:
                 found.append(np.array(read_audio(paths[index], self.card.sample_rate)[0][:most]))
             except AudioError as error:
-                last = error
+                failures.append((str(paths[index]), str(error)))
         if not found:
-            raise DataError(f"none of the {len(paths)} recordings of {data} can be read; the last: {last}")
-        return found
+            raise DataError(f"none of the {len(paths)} recordings of {data} can be read; the last: {failures[-1][1]}")
+        seconds = sum(map(len, found)) / self.card.sample_rate
+        if seconds < _LEAST_SECONDS:
+            raise DataError(
+                f"{data} has {seconds:.1f} s of sound, too little to measure activations on: give at least "
+                f"{_LEAST_SECONDS:g} s, better minutes, of all that the model will hear"
+            )
+        return Recordings(tuple(found), tuple(failures))
 
 
 def _recordings(data: Path) -> Iterator[Path]:

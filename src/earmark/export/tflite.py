@@ -81,12 +81,20 @@ def _names(card: ModelCard, locale: str, path: str) -> Sequence[str]:
         raise OptionError(f"locale {locale!r} is not allowed: give a word such as de or pt_BR, as in de=names.txt")
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"names {path} cannot be read ({error}); give a text file, one name a line") from error
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    except OSError as error:
+        raise OptionError(
+            f"names {path} cannot be read: {error.strerror}; give a text file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(f"names {path} is not UTF-8 text: save it as UTF-8, one name a line") from error
+    names = [line.strip() for line in text.rstrip().splitlines()]
+    if "" in names:
+        raise OptionError(
+            f"line {names.index('') + 1} of names {path} is empty: give a name for each label"
+        )
     if len(names) != len(card.labels):
         raise OptionError(
             f"names {path} has {len(names)} lines, {card.name} has {len(card.labels)} labels: one line for each, in "
-            f"the order of `earmark models info {card.name} --labels`"
+            "the order of `earmark models info MODEL --labels`"
         )
     return names

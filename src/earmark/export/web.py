@@ -25,6 +25,12 @@ __all__ = ["NodeBackend", "WebRuntime", "require_free", "verify_web", "write_web
 _NOT_OF_THE_PAGE = {"README.txt", "runtime-licence.txt", "verify.mjs"}
 """What lies among the files of the page and is no part of it as it is."""
 
+_HEARING = (
+    *("classify.js", "decode.js", "resample.js", "stream.js", "engine.js", "worker.js", "source.js"),
+    *("microphone.js", "microphone-worklet.js"),
+)
+"""What makes answers of sound; the rest of the page anyone may change."""
+
 _SCRIPT, _BINARY = "ort.wasm.bundle.min.js", "ort-wasm-simd-threaded.wasm"
 """The runtime's files in the folder. Not all servers know that .mjs is a script, and browsers then refuse it."""
 
@@ -100,8 +106,8 @@ def verify_web(folder: str | os.PathLike[str]) -> Verification:
         If an output is missing, of another size, or differs by more than the card's tolerance; if a weight was changed,
         ``card.json`` is not the card inside the model, or ``classify.js`` or the runtime are not what was written.
     """
-    require_own_scripts(Path(folder))
     backend = NodeBackend(Path(folder))
+    require_own_scripts(Path(folder))
     unchanged = _unchanged(Path(folder) / "model.onnx", backend.card)
     with backend:
         return require_passed(measure(backend, unchanged=unchanged), str(folder))
@@ -112,13 +118,15 @@ def require_own_scripts(folder: Path) -> None:
 
     A runtime of another version than the one that earmark knows is taken as it is: it was given by hand.
     """
-    digests = {"classify.js": hashlib.sha256(_page_file("classify.js").read_bytes()).hexdigest()}
+    digests = {name: hashlib.sha256(_page_file(name).read_bytes()).hexdigest() for name in _HEARING}
     version = folder / "runtime" / "VERSION.txt"
     if version.is_file() and version.read_text(encoding="utf-8", errors="replace") == _version_line(VERSION):
         digests |= {f"runtime/{_SCRIPT}": SHA256[SCRIPT], f"runtime/{_BINARY}": SHA256[BINARY]}
     for name, sha256 in digests.items():
         path = folder / name
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        if not path.is_file():
+            raise VerificationError(f"{path} is missing, so that the page hears nothing; export the page again")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             raise VerificationError(f"{path} was changed since it was written, and is not run; export the page again")
 
 

@@ -210,11 +210,10 @@ def require_passed(outcome: Verification, name: str) -> Verification:
     """Return an outcome that passed; raise VerificationError with the name of the file for another."""
     if outcome.passed:
         return outcome
-    changed = "; it was changed since it was made" if outcome.unchanged is False else ""
-    raise VerificationError(
-        f"{name} fails its own test: outputs differ by {outcome.largest:.2g}, allowed {outcome.tolerance:.2g}, "
-        f"best class the same for {outcome.agreement:.0%}{changed}; fetch or save the model again"
-    )
+    differ = f"outputs differ by {outcome.largest:.2g}, allowed {outcome.tolerance:.2g}"
+    same = f"best class the same for {outcome.agreement:.0%}"
+    why = "it was changed since it was made; " if outcome.unchanged is False else ""
+    raise VerificationError(f"{name} fails its own test: {why}{differ}, {same}; fetch or save the model again")
 
 
 def _unchanged(path: Path, card: ModelCard) -> bool | None:

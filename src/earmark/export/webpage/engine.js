@@ -54,6 +54,7 @@ export class Engine {
       return;
     }
     this.asked.delete(id);
+    if (!asked) return; // what failed before it answered
     if (error) asked.reject(Object.assign(new Error(error.message), { name: error.name }));
     else asked.resolve(answer);
   }

@@ -62,7 +62,11 @@ async function score(block) {
   if (stream.isBusy) return;
   stream.isBusy = true;
   try {
-    for (let frames = await stream.blocks.next(); frames; frames = await stream.blocks.next()) {
+    for (;;) {
+      const { blocks } = stream;
+      const frames = await blocks.next();
+      if (blocks !== stream.blocks) continue; // given up meanwhile: its frames are of another beginning
+      if (!frames) break;
       if (live === stream) stream.tell({ frames });
       await new Promise((resolve) => setTimeout(resolve)); // blocks that came meanwhile, or the end
     }

@@ -99,7 +99,7 @@ def _parity_rows(work: _Work) -> Iterator[Row]:
             what=f"{name}, TFLite {made.precision}: largest difference of a score",
             ours=Quantity(parity.largest, ""),
             against="the model on the same windows",
-            goal=Goal(MOST_APART, at_most=True),
+            goal=Goal(MOST_APART, at_most=True) if exact else None,
             note=_parity_note(parity) + ("" if exact else "; the model is in eight bits itself"),
         )
 

@@ -82,16 +82,12 @@ def _names(card: ModelCard, locale: str, path: str) -> Sequence[str]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise OptionError(
-            f"names {path} cannot be read: {error.strerror}; give a text file"
-        ) from error
+        raise OptionError(f"names {path} cannot be read: {error.strerror}; give a text file") from error
     except UnicodeDecodeError as error:
         raise OptionError(f"names {path} is not UTF-8 text: save it as UTF-8, one name a line") from error
     names = [line.strip() for line in text.rstrip().splitlines()]
     if "" in names:
-        raise OptionError(
-            f"line {names.index('') + 1} of names {path} is empty: give a name for each label"
-        )
+        raise OptionError(f"line {names.index('') + 1} of names {path} is empty: give a name for each label")
     if len(names) != len(card.labels):
         raise OptionError(
             f"names {path} has {len(names)} lines, {card.name} has {len(card.labels)} labels: one line for each, in "

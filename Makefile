@@ -8,7 +8,8 @@ EVERYDAY := $(BIN)/python -m everyday
 PYTEST_WORKERS ?= 2
 VIEWS ?= 180000
 TFLITE := $(VENV)/tflite
-TFLITE_TESTS := tests/export tests/cli/test_export.py tests/model/test_tflite_card.py tests/test_examples.py \
+TFLITE_TESTS := tests/export/test_tflite.py tests/export/test_metadata.py \
+	$(foreach test,test_mediapipe test_mediapipe_with_the_published_yamnet,tests/test_examples.py::$(test)) \
 	$(foreach page,export phones,'tests/test_docs.py::test_what_the_page_shows_works[docs/guide/$(page).md]')
 YAMNET := $(or $(EARMARK_SHARED),../shared)/models/yamnet/yamnet_classification_int8.tflite
 export NO_MKDOCS_2_WARNING := 1

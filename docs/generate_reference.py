@@ -19,6 +19,7 @@ NOT_RUN = {
     "earmark crossval": "<!-- not run: trains many models; the tutorial runs it -->\n",
     "earmark calibrate": "<!-- not run: needs the model that train makes; the tutorial runs it -->\n",
     "earmark serve": "<!-- not run: would run until Ctrl-C; the guide runs it in the background -->\n",
+    "earmark export": "<!-- not run: needs the extra tflite, npm and a model of one's own; the guide runs it -->\n",
     "earmark ensemble": "<!-- not run: needs models of one's own; the tutorial runs it -->\n",
 }
 """What keeps tests/test_docs.py from running a command's examples."""

@@ -33,7 +33,7 @@ def test_the_commands_that_are_promised() -> None:
     top = {names[0] for names in COMMANDS if len(names) == 1}
     hearing = {"classify", "events", "timeline", "embed", "listen", "show", "check"}
     learning = {"data", "train", "crossval", "evaluate", "calibrate", "ensemble"}
-    assert top == hearing | learning | {"models", "verify", "demo", "serve"}
+    assert top == hearing | learning | {"models", "verify", "export", "demo", "serve"}
     inner = {names[1] for names in COMMANDS if len(names) == 2}
     assert inner == {"list", "info", "pull", "import", "verify", "remove"}
 

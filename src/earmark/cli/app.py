@@ -200,7 +200,7 @@ _add(
     app,
     export.export,
     "earmark export everyday --to tflite",
-    "earmark export birds.onnx --to tflite --precision int8 --calibrate-with clips/ --measure-on clips/",
+    "earmark export birds.onnx --to onnx --precision int8 --calibrate-with clips/",
     "earmark export birds.onnx --to web",
 )
 

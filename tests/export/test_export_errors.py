@@ -131,6 +131,12 @@ def test_a_model_in_eight_bits_gets_no_smaller(options: dict[str, Any], everyday
         export(everyday, **options)
 
 
+@pytest.mark.parametrize(("name", "fits"), [("author", "tflite"), ("runtime", "web")])
+def test_an_option_of_another_format(name: str, fits: str, toy: Path, place: Path) -> None:
+    with pytest.raises(OptionError, match=f"^{name} is for {fits}, not for onnx: leave out --{name}$"):
+        export(toy, to="onnx", precision="float16", **{name: "x"})
+
+
 def test_a_model_in_eight_bits_is_there_already(everyday: Path, place: Path) -> None:
     with pytest.raises(ExportError, match=r"^everyday is in eight bits already: take the file as it is, .*\.onnx$"):
         export(everyday, to="onnx", precision="int8")

@@ -94,6 +94,9 @@ def export(
     """
     if to not in PRECISIONS:
         raise OptionError(f"format {to!r} is not known: {', '.join(PRECISIONS)}")
+    for name, value, fits in (("author", author, "tflite"), ("runtime", runtime, "web")):
+        if value is not None and to != fits:
+            raise OptionError(f"{name} is for {fits}, not for {to}: leave out --{name}")
     tell = report or (lambda _what, _done, _total: None)
     source = Source.find(model)
     locales = read_names(source.card, names or {})

@@ -7,9 +7,11 @@ layers behind it have eight: the errors of a bin's hundreds of products add up t
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from earmark.errors import MissingExtraError
+from earmark.model.tflitefile import builtin_operator
 
 _MULTIPLIED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _BENDS = ("LOG", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "MINIMUM", "MAXIMUM", "LOGISTIC", "TANH", "HARD_SWISH")
@@ -79,7 +81,7 @@ def _listening(model: bytes) -> Iterator[str]:
     raw = {int(graph.Inputs(0))}
     for index in range(graph.OperatorsLength()):
         operator = graph.Operators(index)
-        kind = _kind(parsed, operator)
+        kind = _names()[builtin_operator(parsed, operator)]
         if not raw & {int(place) for place in operator.InputsAsNumpy()}:
             continue
         if kind in _MULTIPLIED:
@@ -104,12 +106,8 @@ def _is_rectified(operator: Any, kind: str) -> bool:
     return bool(found.FusedActivationFunction() != tflite.ActivationFunctionType.NONE)
 
 
-def _kind(model: Any, operator: Any) -> str:
+@cache
+def _names() -> dict[int, str]:
     import tflite
 
-    code = model.OperatorCodes(operator.OpcodeIndex())
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    names: dict[int, str] = {
-        value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)
-    }
-    return names[number]
+    return {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}

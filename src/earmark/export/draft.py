@@ -23,7 +23,7 @@ from earmark.export.windows import Windowed
 from earmark.model.backends import Backend
 from earmark.model.card import ModelCard
 from earmark.model.modelfile import seal
-from earmark.model.verify import MORE_SIGNALS, signal
+from earmark.model.verify import MORE_SIGNALS, signal, signal_samples
 
 PRECISIONS: Mapping[Format, tuple[str, ...]] = {
     "tflite": ("float32", "float16", "dynamic", "int8"),
@@ -34,7 +34,6 @@ PRECISIONS: Mapping[Format, tuple[str, ...]] = {
 
 _ALIASES = {"fp32": "float32", "fp16": "float16"}
 _COMPARED = 32  # recordings
-_SIGNAL_FRAMES = 3.5  # of the model, in a test signal where the input may have any length
 _OWN_TOLERANCE = {"float32": 1e-3, "float16": 1e-3, "int8": 1e-2}  # of an .onnx file against its own answers
 
 
@@ -144,7 +143,7 @@ class Plan:
     def signals(self) -> Iterator[NDArray[np.float32]]:
         """Yield the test signals, as long as the input."""
         card = self.source.card
-        samples = self.samples or card.frame_length + round((_SIGNAL_FRAMES - 1) * card.frame_hop)
+        samples = self.samples or signal_samples(card)
         return (signal(recipe, samples, card.sample_rate) for recipe in MORE_SIGNALS)
 
     def recordings(self) -> Iterator[NDArray[np.float32]]:

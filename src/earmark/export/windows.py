@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from earmark.model.backends import Backend, Outputs, Scores
+from earmark.model.backends import Backend, Outputs, Scores, cut_windows
 from earmark.model.card import ModelCard
 
 _AT_ONCE = 16
@@ -29,10 +29,6 @@ class Windowed:
         return Outputs(clip=frames.mean(axis=1), frames=frames)
 
     def _frames(self, waveform: Scores) -> Scores:
-        length, hop = self.card.frame_length, self.card.frame_hop
-        count = self.card.frame_count(len(waveform))
-        padded = np.zeros(length + (count - 1) * hop, np.float32)
-        padded[: len(waveform)] = waveform
-        windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
-        parts = [self._backend.run(windows[start : start + _AT_ONCE]).clip for start in range(0, count, _AT_ONCE)]
-        return np.concatenate(parts)
+        windows = cut_windows(waveform, self.card)
+        starts = range(0, len(windows), _AT_ONCE)
+        return np.concatenate([self._backend.run(windows[start : start + _AT_ONCE]).clip for start in starts])

@@ -247,18 +247,33 @@ class LiteRTBackend:
         return Outputs(clip=frames.mean(axis=1), frames=frames)
 
     def _frames(self, interpreter: Any, waveform: Scores) -> Scores:
-        length, hop = self.card.frame_length, self.card.frame_hop
-        count = self.card.frame_count(len(waveform))
-        padded = np.zeros(length + (count - 1) * hop, np.float32)
-        padded[: len(waveform)] = waveform
         source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        scores = np.empty((count, len(self.card.labels)), np.float32)
-        for index in range(count):
-            patch = padded[index * hop : index * hop + length]
+        patches = cut_windows(waveform, self.card)
+        scores = np.empty((len(patches), len(self.card.labels)), np.float32)
+        for index, patch in enumerate(patches):
             interpreter.set_tensor(source["index"], patch.reshape(source["shape"]))
             interpreter.invoke()
             scores[index] = interpreter.get_tensor(sink["index"]).reshape(-1)
         return scores
+
+
+def cut_windows(waveform: Scores, card: ModelCard) -> Scores:
+    """Return the stretches of a waveform that a card's frames depend on, the last padded with zeros.
+
+    Parameters
+    ----------
+    waveform : ndarray of float32, shape (samples,)
+    card : ModelCard
+
+    Returns
+    -------
+    ndarray of float32, shape (frames, frame length)
+        A view of one padded copy, not to be written to.
+    """
+    length, hop = card.frame_length, card.frame_hop
+    padded = np.zeros(length + (card.frame_count(len(waveform)) - 1) * hop, np.float32)
+    padded[: len(waveform)] = waveform
+    return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
 
 
 def _line(error: Exception) -> str:

@@ -151,13 +151,12 @@ class TFLiteFile:
     def _layer(self, operator: Any) -> Layer | None:
         import tflite
 
-        code = self._model.OperatorCodes(operator.OpcodeIndex())
         known: dict[int, tuple[Kind, type]] = {
             tflite.BuiltinOperator.CONV_2D: ("convolution", tflite.Conv2DOptions),
             tflite.BuiltinOperator.DEPTHWISE_CONV_2D: ("depthwise", tflite.DepthwiseConv2DOptions),
             tflite.BuiltinOperator.FULLY_CONNECTED: ("dense", tflite.FullyConnectedOptions),
         }
-        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        builtin = builtin_operator(self._model, operator)
         if builtin not in known:
             return None
         kind, options_type = known[builtin]
@@ -209,6 +208,12 @@ class TFLiteFile:
                 content = self._model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
                 return flatbuffers.table.Table(content, int.from_bytes(content[:4], "little"))
         return None
+
+
+def builtin_operator(model: Any, operator: Any) -> int:
+    """Return which of TensorFlow Lite's own operators a node is: older files say it in a field of one byte."""
+    code = model.OperatorCodes(operator.OpcodeIndex())
+    return int(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
 
 
 def _child(table: Any, field: int, element: int | None) -> Any:

@@ -87,10 +87,15 @@ def _noise(seed: int, samples: int) -> NDArray[np.float32]:
     return (0.5 * states / 2**32 - 0.25).astype(np.float32)
 
 
+def signal_samples(card: ModelCard) -> int:
+    """Return the length of a test signal for a model that takes any length: three frames and a half."""
+    return card.frame_length + 2 * card.frame_hop + card.frame_hop // 2
+
+
 def make_vectors(backend: Backend) -> tuple[TestVector, ...]:
     """Run the test signals, three frames and a half long, and keep what the model says."""
     card = backend.card
-    samples = card.frame_length + 2 * card.frame_hop + card.frame_hop // 2
+    samples = signal_samples(card)
     return tuple(
         TestVector(recipe, samples, _kept(backend.run(signal(recipe, samples, card.sample_rate)[None])))
         for recipe in SIGNALS

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EVERYDAY := $(BIN)/python -m everyday
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 VIEWS ?= 180000
 TFLITE := $(VENV)/tflite
 TFLITE_TESTS := tests/export/test_tflite.py tests/export/test_metadata.py \
@@ -27,7 +27,7 @@ demo: $(READY) ## Label a minute of sound that the demo makes itself; writes dem
 
 # Workers share the cores: with threads of their own, PyTorch's would wait for one another.
 test: $(READY) ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PYTEST_WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 test-timm: $(READY) ## Run the tests of the extra timm, whose torchvision has no build for this torch, apart from the others
 	test -d $(VENV)/timm || $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/timm \

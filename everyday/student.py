@@ -15,6 +15,7 @@ from torch.nn import functional
 from earmark.training.networks import build_network
 from earmark.training.networks.heads import MeanMaxHead
 from earmark.training.networks.network import Geometry, Network
+from earmark.training.precision import chosen_precision
 from everyday.labels import LABELS, SILENCE
 from everyday.pool import LOGMEL_SHAPE, STEP, Pool, in_batches
 from everyday.teacher import DIMENSIONS, Teacher, Teaching
@@ -154,7 +155,8 @@ def _lesson_of(pool: Pool, batch: NDArray[np.int64], teacher: Teacher, geometry:
 def _loss(network: Network, projection: nn.Linear, inputs: Tensor, wanted: _Wanted, lesson: Lesson) -> Tensor:
     """Return the loss of a batch: of clips, of frames, and the distance to the teacher's embeddings."""
     network.train()
-    with torch.autocast("cpu", torch.bfloat16):
+    # Where the processor multiplies no bfloat16, it takes six times as long as float32.
+    with torch.autocast("cpu", torch.bfloat16, enabled=chosen_precision("auto", "cpu") == "bf16-mixed"):
         embeddings = network.embed(inputs)
         prediction, matched = network.predict(embeddings), projection(embeddings)
     share = lesson.from_teacher

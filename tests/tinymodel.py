@@ -1,5 +1,6 @@
 """A model small enough for every test: log-mel patches, a seeded random layer, five classes with awkward names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,18 +45,18 @@ def tiny_card(**changes: object) -> ModelCard:
     return ModelCard(**(fields | changes))  # type: ignore[arg-type]
 
 
-def tiny_graph(rng: np.random.Generator, *, novelty: bool = False) -> onnx.ModelProto:
+def tiny_graph(rng: np.random.Generator, *, novelty: bool = False, labels: Sequence[Label] = LABELS) -> onnx.ModelProto:
     """Return the tiny model's graph with random weights; with `novelty`, loud sound is what it does not know."""
     nodes = Nodes()
     logmel = add_logmel(nodes, "waveform", SETTINGS, add_padded_size(nodes, "waveform", LENGTH, HOP))
     halves = nodes("Reshape", logmel, nodes.integers(0, -1, PATCH_HOP_FRAMES, SETTINGS.bands))
     patches = nodes("Concat", nodes.slice(halves, 0, -1, axis=1), nodes.slice(halves, 1, END, axis=1), axis=2)
     embeddings = nodes("ReduceMean", patches, nodes.integers(2), output="embeddings", keepdims=0)
-    weights = rng.standard_normal((SETTINGS.bands, len(LABELS))) / SETTINGS.bands
+    weights = rng.standard_normal((SETTINGS.bands, len(labels))) / SETTINGS.bands
     logits = nodes("MatMul", embeddings, nodes.constant(weights, np.float32))
     frames = nodes("Sigmoid", logits, output="frames")
     nodes("ReduceMean", frames, nodes.integers(1), output="clip", keepdims=0)
-    classes, size = len(LABELS), SETTINGS.bands
+    classes, size = len(labels), SETTINGS.bands
     outputs: dict[str, list[object]] = {
         "clip": ["batch", classes],
         "frames": ["batch", "frames", classes],

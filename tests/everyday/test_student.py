@@ -50,7 +50,7 @@ def test_the_teacher_knows_its_views(pool, teacher):
 
 @pytest.fixture(scope="module")
 def student(pool, teacher):
-    lesson = Lesson(views=40 * 16, batch_size=16, average=0.8)
+    lesson = Lesson(views=40 * 6, batch_size=6, average=0.8)
     return teach(pool, pool.rows({1, 2}), teacher, lesson, lambda _: None)
 
 

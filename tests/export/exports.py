@@ -42,8 +42,7 @@ from tests.training.toymodel import toy_model
 
 ON_CPU: Mapping[str, Any] = {"accelerator": "cpu", "precision": "32-true"}
 SHORT: Mapping[str, Any] = {"epochs": 1, "batch_size": 8, "warmup_epochs": 0, "learning_rate": 1e-2}
-PLAIN_HEADS = ("logistic", "svm-linear", "svm-rbf", "knn", "mlp")
-FOREST = "head-forest"
+HEADS = ("logistic", "svm-linear", "svm-rbf", "forest", "knn", "mlp")
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,10 @@ class Workshop:
 Maker = Callable[[Workshop, Path], object]
 
 
-def _head(name: str, *, several: bool = False) -> Maker:
+def _head(name: str, *, several: bool = False, backbone: str | None = None) -> Maker:
     def make(shop: Workshop, path: Path) -> None:
-        train(shop.mixtures if several else shop.clips, path, recipe="head", backbone=str(shop.backbone), head=name)
+        below = shop.backbone if backbone is None else shop.model(backbone)
+        train(shop.mixtures if several else shop.clips, path, recipe="head", backbone=str(below), head=name)
 
     return make
 
@@ -162,9 +162,9 @@ def _card_of(network: Any, name: str, task: Task) -> ModelCard:
 
 
 MODELS: Mapping[str, Maker] = {
-    **{f"head-{name}": _head(name) for name in PLAIN_HEADS},
-    **{f"head-{name}-several": _head(name, several=True) for name in PLAIN_HEADS},
-    FOREST: _head("forest"),
+    **{f"head-{name}": _head(name) for name in HEADS},
+    **{f"head-{name}-several": _head(name, several=True) for name in HEADS},
+    "forest-on-cnn": _head("forest", backbone="cnn"),
     "cnn": _recipe("cnn", options=TINY_CONV, **SHORT),
     "cnn-several": _recipe("cnn", several=True, options=TINY_CONV, **SHORT),
     "wave": _recipe("wave", options=TINY_WAVE, **SHORT),

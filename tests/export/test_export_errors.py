@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
+from onnx import helper
 
 from earmark.errors import (
     DataError,
@@ -28,9 +30,10 @@ from earmark.export.conversion import convert
 from earmark.export.export import export
 from earmark.export.judgement import Limits, judge
 from earmark.export.parity import Parity
+from earmark.export.source import Source
 from earmark.export.tflite import input_samples
-from earmark.model.modelfile import read_card
-from tests.export.exports import FOREST, Workshop, altered_twin, twin, twin_toy, use_twins
+from earmark.model.modelfile import read_card, save
+from tests.export.exports import Workshop, altered_twin, twin, twin_toy, use_twins
 from tests.tinymodel import tiny_card
 from tests.training.toymodel import toy_model
 
@@ -142,14 +145,18 @@ def test_a_model_in_eight_bits_is_there_already(everyday: Path, place: Path) -> 
         export(everyday, to="onnx", precision="int8")
 
 
-def test_a_forest_goes_to_no_phone(workshop: Workshop, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operator_that_is_not_known(place: Path, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_twins(monkeypatch, convert)
+    odd = onnx.load(toy)
+    last = next(node for node in odd.graph.node if "clip" in node.output)
+    last.output[:] = ["scores"]
+    odd.graph.node.append(helper.make_node("Erf", ["scores"], ["clip"]))
     with pytest.raises(EarmarkError) as refused:
-        export(workshop.model(FOREST), to="tflite")
+        export(save(odd, read_card(toy), tmp_path / "odd.onnx"), to="tflite")
     assert isinstance(refused.value, ExportError)
     assert str(refused.value) == (
-        "the model has the operator TreeEnsembleRegressor, which cannot be written for this format; export it to ONNX "
-        "or for the web, which run the model as it is, or train another head"
+        "the model has the operator Erf, which cannot be written for this format; export it to ONNX or for the web, "
+        "which run the model as it is, or train another head"
     )
 
 
@@ -289,6 +296,18 @@ def test_a_draft_that_disagrees_is_not_written(toy: Path, place: Path, monkeypat
         r"0\.001; nothing is written\. Take another precision, or for int8 more and more varied sound$",
     ):
         export(toy, to="tflite")
+
+
+def test_trees_answer_in_steps(toy: Path, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them that goes the other way moves a score by more than is allowed to other models in float."""
+    assert Source(workshop.model("head-forest")).has_trees
+    assert not Source(toy).has_trees
+    monkeypatch.setattr(Source, "has_trees", True)
+    use_twins(monkeypatch, shaken)
+    assert 1e-4 < export(toy, tmp_path / "made.tflite", to="tflite").parity.mean < 1e-3
+    use_twins(monkeypatch, turned)
+    with pytest.raises(ExportError, match=r"scores differ by 0\.[0-9]+ in the mean, allowed 0\.001; nothing"):
+        export(toy, tmp_path / "other.tflite", to="tflite")
 
 
 def test_a_file_that_was_there_stays(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from earmark.inference.classifier import Classifier
 from earmark.model.backends import load_backend
 from earmark.model.modelfile import read_card, save
 from earmark.model.tflitearchive import split
+from earmark.model.tflitefile import builtin_operator
 from earmark.model.verify import MORE_SIGNALS, verify
 from tests.export.exports import Made, Workshop, windows
 from tests.tinymodel import tiny_card, tiny_graph
@@ -26,6 +27,7 @@ from tests.tinymodel import tiny_card, tiny_graph
 NEAR = 1e-4
 RECIPES = (
     "head-svm-rbf",
+    "head-forest",
     "head-knn",
     "head-mlp-several",
     "cnn",
@@ -164,6 +166,33 @@ def test_eight_bits_from_float(tflites: Tflites) -> None:
     assert_plain(result.path, made.export.samples or 0, 3)
     assert result.card.metrics["export"]["heard"] == result.heard.to_dict()
     assert result.card.source.endswith(f"exported by earmark {earmark.__version__} to TFLite, int8")
+
+
+def tables(path: Path) -> list[bytes]:
+    """Return the constants of a file's decision trees, each but once: their places, thresholds and leaves."""
+    model = tflite.Model.GetRootAs(path.read_bytes(), 0)
+    graph = model.Subgraphs(0)
+    found = set[bytes]()
+    for index in range(graph.OperatorsLength()):
+        operator = graph.Operators(index)
+        kind = builtin_operator(model, operator)
+        if kind in (tflite.BuiltinOperator.EMBEDDING_LOOKUP, tflite.BuiltinOperator.LESS_EQUAL):
+            buffers = (model.Buffers(graph.Tensors(place).Buffer()) for place in operator.InputsAsNumpy())
+            found |= {buffer.DataAsNumpy().tobytes() for buffer in buffers if buffer.DataLength()}
+    return sorted(found)
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic", "int8"])
+def test_trees_are_not_rounded(precision: str, tflites: Tflites) -> None:
+    """A threshold of fewer bits would send numbers the other way; what gets fewer bits are the layers before it."""
+    made, plain = tflites("forest-on-cnn", precision), tflites("forest-on-cnn")
+    result = made.export
+    assert len(tables(result.path)) == 4  # what to look at, thresholds, roots, leaves
+    assert tables(result.path) == tables(plain.export.path)
+    assert result.size_bytes < plain.export.size_bytes
+    assert differences(made).mean() < 0.05
+    assert verify(result.path).passed
+    assert_plain(result.path, result.samples or 0, 3)
 
 
 def test_the_layers_of_the_spectrogram_are_found(tflites: Tflites) -> None:

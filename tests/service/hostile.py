@@ -18,7 +18,7 @@ import soundfile
 from earmark.audio.synthesis import SAMPLE_RATE_HZ, scene
 
 SECONDS = 4.0
-BOMB_SECONDS = 7200  # of silence, in a few hundred kilobytes
+BOMB_SECONDS = 7200  # of silence, in less than a megabyte
 CODECS = {
     "wav": ["-c:a", "pcm_s16le"],
     "flac": ["-c:a", "flac"],
@@ -60,7 +60,7 @@ def make_originals(folder: Path) -> dict[str, bytes]:
 
 def make_bombs(folder: Path) -> list[HostileFile]:
     """Return small files of very long sound."""
-    silence = ["-f", "lavfi", "-i", f"anullsrc=r=8000:cl=mono:d={BOMB_SECONDS}"]
+    silence = ["-f", "lavfi", "-i", f"anullsrc=r=1000:cl=mono:d={BOMB_SECONDS}"]
     return [
         HostileFile(f"bomb of {suffix}", encode([*silence, *CODECS[suffix], *more], folder / f"bomb.{suffix}"))
         for suffix, more in {"flac": [], "ogg": ["-q:a", "0"]}.items()

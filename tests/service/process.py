@@ -1,33 +1,64 @@
 """A service in a process of its own, as `earmark serve` runs it, and what can be asked of it from outside."""
 
-import json
+import atexit
+import multiprocessing
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 
-_PROGRAM = """
-import json, sys
-from importlib import import_module
-from earmark.service.server import run
-from earmark.service.settings import Limits, Settings
-given = json.loads(sys.argv[1])
-for place, value in given["patience"].items():
-    module, constant = place.split(".")
-    setattr(import_module(f"earmark.service.{module}"), constant, value)
-settings = Settings(**given["settings"], port=0, limits=Limits(**given["limits"]))
-run(settings, on_ready=lambda address: print(address, flush=True))
-"""
+_MADE_READY = ["earmark.service.server", __name__]
+"""What every service imports: with it imported, a process is forked, and another service costs a second less."""
+
+_PROCESSES = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+if sys.platform != "win32":
+    multiprocessing.set_forkserver_preload(_MADE_READY)
 
 PATIENCE_SECONDS = 180.0
 """How long a test waits for what must happen, far longer than it takes on a busy machine."""
+
+
+class ServiceProcess:
+    """The front process of a service, with what tests need of `subprocess.Popen`."""
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+        self.pid: int = process.pid
+
+    def poll(self) -> int | None:
+        """Return how it ended; None while it runs."""
+        status: int | None = self._process.exitcode
+        return status
+
+    def wait(self, timeout: float = PATIENCE_SECONDS) -> int:
+        """Wait until it has ended, and return how."""
+        self._process.join(timeout)
+        status = self.poll()
+        assert status is not None, f"it has not ended within {timeout:g} s"
+        return status
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
 
 
 @dataclass
@@ -36,7 +67,7 @@ class Running:
 
     Parameters
     ----------
-    process : Popen
+    process : ServiceProcess or Popen
         The front process.
     url : str
         Such as ``http://127.0.0.1:8000``.
@@ -46,7 +77,7 @@ class Running:
         What it asks for.
     """
 
-    process: subprocess.Popen[str]
+    process: "ServiceProcess | subprocess.Popen[str]"
     url: str
     log_file: Path
     token: str | None = None
@@ -82,7 +113,7 @@ class Running:
 @contextmanager
 def serving(
     models: Sequence[Path],
-    patience: Mapping[str, float] | None = None,
+    patience: Mapping[str, Any] | None = None,
     *,
     limits: Mapping[str, float] | None = None,
     **settings: Any,
@@ -98,16 +129,56 @@ def serving(
     limits, settings
         As of `Limits` and `Settings`.
     """
-    chosen = {"models": [str(model) for model in models], "workers": 1, **settings}
-    given = json.dumps({"settings": chosen, "limits": dict(limits or {}), "patience": dict(patience or {})})
-    with TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as log:
-        command = [sys.executable, "-c", _PROGRAM, given]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
-            assert process.stdout is not None
-            running = Running(process, process.stdout.readline().strip(), Path(log.name), settings.get("token"))
-            try:
-                assert running.url, running.log
-                yield running
-            finally:
-                process.terminate()
+    chosen = {"models": tuple(str(model) for model in models), "workers": 1, **settings, "port": 0}
+    mine, its = _PROCESSES.Pipe(duplex=False)
+    with TemporaryDirectory() as folder, mine:
+        log_file = Path(folder) / "log"
+        log_file.touch()
+        given = (log_file, dict(os.environ), its, chosen, dict(limits or {}), dict(patience or {}))
+        started = _PROCESSES.Process(target=_serve, args=given)
+        started.start()
+        its.close()
+        process = ServiceProcess(started)
+        try:
+            running = Running(process, _address(mine), log_file, settings.get("token"))
+            assert running.url, running.log
+            yield running
+        finally:
+            process.terminate()
+            started.join(PATIENCE_SECONDS)
+            process.kill()
         assert "Traceback" not in running.log, running.log
+
+
+def _address(ready: Connection) -> str:
+    """Return where a service is once it is ready, nothing if it ends before."""
+    try:
+        return str(ready.recv())
+    except EOFError:
+        return ""
+
+
+def _serve(
+    log_file: Path,
+    variables: dict[str, str],
+    ready: Connection,
+    settings: dict[str, Any],
+    limits: dict[str, float],
+    patience: dict[str, Any],
+) -> None:
+    """Be a service, as a process that was started with these variables and this log."""
+    from earmark.service.server import run
+    from earmark.service.settings import Limits, Settings
+
+    os.environ.clear()
+    os.environ.update(variables)
+    with log_file.open("w") as log:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(log.fileno(), stream.fileno())
+    for place, value in patience.items():
+        module, constant = place.split(".")
+        setattr(import_module(f"earmark.service.{module}"), constant, value)
+    try:
+        run(Settings(**settings, limits=Limits(**limits)), on_ready=ready.send)
+    finally:
+        atexit._run_exitfuncs()  # which Python leaves out in such processes

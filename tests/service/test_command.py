@@ -23,6 +23,12 @@ from tests.service.workers import held_up, until
 
 CLIP = noise(1.0)
 Refused = Callable[..., str]
+TELEMETRY = {
+    "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+    "OTEL_PYTHON_TRACER_PROVIDER": "any",
+}
+"""What would make FastAPI tell of requests."""
 READY = re.compile(r"http://[\w.:\[\]]+")
 
 
@@ -61,7 +67,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 def service(tiny_models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     models = [word for model in tiny_models for word in ("--model", model)]
     limits = ["--max-megabytes", "0.1", "--max-seconds", "2", "--timeout", "30", "--queue", "0"]
-    with started(tmp_path_factory.mktemp("service"), *models, *limits) as running:
+    with started(tmp_path_factory.mktemp("service"), *models, *limits, variables=TELEMETRY) as running:
         yield running
 
 
@@ -80,9 +86,13 @@ class TestBeginning:
         assert httpx.post(f"{service.url}/v1/classify", content=noise(3.0, form="FLAC")).status_code == 413
         assert httpx.post(f"{service.url}/v1/classify", content=bytes(110_000)).status_code == 413
 
-    def test_the_model_inside_answers_where_none_is_named(self, everyday: Path, tmp_path: Path) -> None:
-        with started(tmp_path) as inside:
-            assert httpx.get(f"{inside.url}/v1/models").json()["default"] == everyday.stem
+    def test_the_model_inside_answers_where_none_is_named_and_insecure_is_said_out_loud(
+        self, everyday: Path, tmp_path: Path
+    ) -> None:
+        with started(tmp_path, "--host", "0.0.0.0", "--insecure") as service:
+            here = service.url.replace("0.0.0.0", "127.0.0.1")
+            assert httpx.get(f"{here}/v1/models").json()["default"] == everyday.stem
+            assert "--insecure: whoever reaches 0.0.0.0 can use this service" in service.log
 
     def test_others_are_let_in_only_with_a_token(self, refused: Refused) -> None:
         assert "--token or EARMARK_TOKEN" in refused("--host", "0.0.0.0", "--port", "0")
@@ -100,10 +110,6 @@ class TestBeginning:
     def test_what_is_no_token(self, token: str, refused: Refused) -> None:
         assert "the token is empty" in refused("--token", token, "--port", "0")
 
-    def test_insecure_is_said_out_loud(self, tiny_model: Path, tmp_path: Path) -> None:
-        with started(tmp_path, "--host", "0.0.0.0", "--insecure", "--model", tiny_model) as service:
-            assert "--insecure: whoever reaches 0.0.0.0 can use this service" in service.log
-
     def test_a_browser_that_ends_late_holds_nothing_up(self, tiny_model: Path, tmp_path: Path) -> None:
         """A text browser ends when its reader is done, and until then the program that opened it would wait."""
         page, browser = tmp_path / "page", tmp_path / "browser"
@@ -115,16 +121,10 @@ class TestBeginning:
             assert page.read_text().strip() == service.url
             assert httpx.get(f"{service.url}/healthz", timeout=10).status_code == 200
 
-    def test_no_telemetry_whatever_the_environment_says(self, tiny_model: Path, tmp_path: Path) -> None:
+    def test_no_telemetry_whatever_the_environment_says(self, service: Running) -> None:
         """Left to itself, FastAPI looks for what the environment names, and no request survives if it is not there."""
-        variables = {
-            "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
-            "OTEL_PYTHON_TRACER_PROVIDER": "any",
-        }
-        with started(tmp_path, "--model", tiny_model, variables=variables) as service:
-            assert httpx.get(f"{service.url}/v1/models").status_code == 200
-            assert "telemetry" not in service.log
+        assert httpx.get(f"{service.url}/v1/models").status_code == 200
+        assert "telemetry" not in service.log
 
     @pytest.mark.parametrize("megabytes", ["inf", "1e308"])
     def test_megabytes_that_cannot_be(self, megabytes: str, refused: Refused) -> None:

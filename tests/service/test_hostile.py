@@ -13,11 +13,13 @@ import pytest
 
 from earmark.errors import EarmarkError
 from earmark.inference.classifier import Classifier
-from tests.service.hostile import DAMAGES, HostileFile, hostile_files, make_bombs, make_originals
+from tests.service.hostile import CODECS, DAMAGES, HostileFile, hostile_files, make_bombs, make_originals
 from tests.service.process import Running
 
 TASKS = ("classify", "events")
-COUNT = 110
+COUNT = len(DAMAGES) * len(CODECS)
+"""Every kind of damage to every format."""
+PAUSE_SECONDS = 0.05
 SEED = 4
 PATIENCE_SECONDS = 300.0
 SENDERS = 4
@@ -73,7 +75,7 @@ def test_damage_is_told_and_good_requests_are_answered(
 def answered_meanwhile(running: Running, data: bytes, done: Event) -> list[dict[str, Any]]:
     """Ask about a good recording, again and again, until the others are done."""
     answers = []
-    while not done.is_set() or not answers:
+    while not done.wait(PAUSE_SECONDS) or not answers:
         answers.append(ask(running, "classify", data).raise_for_status().json())
     return answers
 

@@ -26,9 +26,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from earmark.inference.classifier import Classifier
 from earmark.inference.results import Event
-from earmark.model.card import DecisionRule
+from earmark.model.card import DecisionRule, Label
+from earmark.model.modelfile import save
 from earmark.service.live import MESSAGE_BYTES
 from tests.service.process import Running, serving
+from tests.tinymodel import tiny_card, tiny_graph
 
 RATE_HZ = 16_000
 OPENING = {"sample_rate": RATE_HZ, "format": "f32le"}
@@ -318,7 +320,9 @@ def test_whatever_comes_is_heard_or_refused(running: Running, form: str, data: b
 @contextmanager
 def raw(running: Running, **opening: Any) -> Iterator[socket.socket]:
     """Open a stream without a library, which would close it as one should."""
-    with socket.create_connection(("127.0.0.1", running.port)) as client:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)  # what is not read is soon too much
+        client.connect(("127.0.0.1", running.port))
         client.sendall(UPGRADE.format(host="127.0.0.1", port=running.port).encode())
         assert client.recv(12) == b"HTTP/1.1 101"
         client.sendall(frame(1, json.dumps(opening).encode()))
@@ -378,14 +382,18 @@ def test_a_client_that_sends_too_fast_waits(running: Running) -> None:
 
 
 def send_for_ever(client: socket.socket) -> NoReturn:
-    """Send silence of 100 Hz, of which a megabyte is an hour and a half, and has many scores that nobody takes."""
+    """Send silence of 100 Hz, of which a megabyte is an hour and a half, and has many scores."""
     while True:
         client.sendall(frame(2, bytes(MESSAGE_BYTES)))
 
 
-def test_a_client_that_does_not_read_is_closed(tiny_models: list[Path]) -> None:
+def test_a_client_that_does_not_read_is_closed(tmp_path: Path) -> None:
+    """A model of many labels says much of little sound, so that soon no more of it can be sent."""
+    labels = [Label(f"/t/{number}", f"Label {number}") for number in range(500)]
+    graph = tiny_graph(np.random.default_rng(7), labels=labels)
+    model = save(graph, tiny_card(labels=tuple(labels)), tmp_path / "talkative.onnx")
     patience = {"live.READING_SECONDS": 0.5, "websocket.LINGER_SECONDS": 0.5}
-    with serving(tiny_models, patience) as running, raw(running, sample_rate=100) as client:
+    with serving([model], patience) as running, raw(running, sample_rate=100) as client:
         with pytest.raises(ConnectionError):
             send_for_ever(client)
         running.wait_for("earmark_listeners", 0)

@@ -12,7 +12,17 @@ from earmark import __version__
 from earmark.data.manifest import Manifest
 from earmark.errors import ExportError, OptionError, OutputError, VerificationError
 from earmark.export.draft import PRECISIONS, Draft, Plan, make_draft
-from earmark.export.judgement import EIGHT_BITS, EXACT, FLOAT_TOLERANCE, HALF, ROUNDED_TOLERANCE, UNHEARD, Limits, judge
+from earmark.export.judgement import (
+    EIGHT_BITS,
+    EXACT,
+    FLOAT_TOLERANCE,
+    HALF,
+    ROUNDED_TOLERANCE,
+    STEPS,
+    UNHEARD,
+    Limits,
+    judge,
+)
 from earmark.export.loss import Loss, measure_loss
 from earmark.export.metadata import Description
 from earmark.export.outcome import Export, Format, Report
@@ -178,9 +188,7 @@ class _Measured:
 
     def limited(self, plan: Plan) -> Iterator[tuple[str, Parity | None, Limits]]:
         """Yield what was heard, how both compare, and what is allowed."""
-        limits = {"float32": EIGHT_BITS if plan.source.is_int8 else EXACT, "float16": HALF}.get(
-            plan.precision, EIGHT_BITS
-        )
+        limits = _limits(plan)
         yield "test signals", self.parity, UNHEARD if limits is EIGHT_BITS else limits
         yield "recordings", self.heard, limits
         yield "clips", self.loss.parity if self.loss else None, limits
@@ -188,6 +196,12 @@ class _Measured:
     def to_dict(self) -> dict[str, Any]:
         named = {"parity": self.parity, "heard": self.heard, "loss": self.loss}
         return {name: value.to_dict() for name, value in named.items() if value is not None}
+
+
+def _limits(plan: Plan) -> Limits:
+    if plan.precision == "float32" and not plan.source.is_int8:
+        return STEPS if plan.source.has_trees else EXACT
+    return HALF if plan.precision == "float16" else EIGHT_BITS
 
 
 def _measured(plan: Plan, draft: Draft, path: Path, data: Data | Manifest | None, threads: int | None) -> _Measured:

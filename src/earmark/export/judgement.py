@@ -33,6 +33,10 @@ class Limits:
 
 
 EXACT = Limits(10 * FLOAT_TOLERANCE, FLOAT_TOLERANCE, 0.0)  # of equal scores any may be the best
+STEPS = Limits(500 * FLOAT_TOLERANCE, 10 * FLOAT_TOLERANCE, 0.0)
+"""For decision trees in float: a number that lies on a threshold, to its last digit, may go to either side of it, and
+one tree of 200 then moves a score by some thousandths."""
+
 HALF = Limits(0.2, 0.02, 0.75)
 EIGHT_BITS = Limits(1.0, 0.15, 0.75)
 UNHEARD = Limits(1.0, 0.3, 0.5)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from earmark.export.trees import sum_of_trees
 from earmark.features.nodes import END
 
 Value = Tensor | NDArray[Any]
@@ -350,6 +351,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Tanh": torch.tanh,
     "TopK": _smallest_or_largest,
     "Transpose": _transpose,
+    "TreeEnsembleRegressor": sum_of_trees,
     "Unsqueeze": _unsqueeze,
 }
 """By ONNX's names."""

@@ -88,6 +88,11 @@ class Source:
         """Whether its layers compute with integers."""
         return any(node.op_type == "QuantizeLinear" for node in self.graph.graph.node)
 
+    @cached_property
+    def has_trees(self) -> bool:
+        """Whether decision trees are in it, whose answers move in steps."""
+        return any(node.op_type == "TreeEnsembleRegressor" for node in self.graph.graph.node)
+
     def sounds(self, data: str | os.PathLike[str], *, seed: int = 0) -> Recordings:
         """Return recordings to measure activations on, at the model's rate: the first segment of each.
 

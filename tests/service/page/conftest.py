@@ -11,12 +11,12 @@ from playwright.sync_api import Browser
 
 from earmark.audio.synthesis import SAMPLE_RATE_HZ, SOUNDS
 from tests.service.page.chromium import chromium, chromium_path
-from tests.service.page.visit import Visit
+from tests.service.page.visit import VIEWPORT, Visit
 from tests.service.process import Running, serving
 
 KNOWN = ("clock_alarm", "car_horn")
 """What sounds in the recording, in this order."""
-SECONDS_EACH, PAUSE_SECONDS = 2.6, 0.5
+SECONDS_EACH, PAUSE_SECONDS = 1.8, 0.4
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +53,7 @@ def visit_of(browser: Browser) -> Iterator[Callable[..., Visit]]:
     visits: list[Visit] = []
 
     def open_page(service: Running, **options: Any) -> Visit:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        visits.append(Visit(context.new_page(), service.url))
+        visits.append(_new(browser, service.url, **options))
         return visits[-1]
 
     yield open_page
@@ -64,9 +63,35 @@ def visit_of(browser: Browser) -> Iterator[Callable[..., Visit]]:
         visit.check()
 
 
+def _new(browser: Browser, url: str, **options: Any) -> Visit:
+    return Visit(browser.new_context(**{"viewport": VIEWPORT, **options}).new_page(), url)
+
+
+@pytest.fixture(scope="session")
+def tab(browser: Browser) -> Iterator[Visit]:
+    """Return a page that tests share, one after the other: a fresh profile for each takes seconds."""
+    visit = _new(browser, "about:blank")
+    yield visit
+    visit.page.context.close()
+
+
 @pytest.fixture
-def visit(visit_of: Callable[..., Visit], service: Running) -> Visit:
-    """Return the page, open and ready."""
-    made = visit_of(service)
+def visit_again(tab: Visit) -> Iterator[Callable[[Running], Visit]]:
+    """Return what makes the shared page ready to be opened; it may have nothing to complain of at the end."""
+
+    def ready(service: Running) -> Visit:
+        tab.start_over(service.url)
+        return tab
+
+    yield ready
+    tab.page.evaluate("() => sessionStorage.clear()")  # of this service, whose address the next may have
+    tab.page.goto("about:blank")  # by when all is known that it has asked for
+    tab.check()
+
+
+@pytest.fixture
+def visit(visit_again: Callable[[Running], Visit], service: Running) -> Visit:
+    """Return the page of the service, loaded anew and ready."""
+    made = visit_again(service)
     made.open()
     return made

@@ -1,6 +1,5 @@
 """Who may see the page and how: tokens, errors in words, keyboards, phones, dark rooms, a strict policy."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,8 +45,9 @@ def test_a_token_is_asked_for_and_a_wrong_one_refused(
     assert TOKEN not in " ".join(visit.addresses)
 
 
-def test_the_form_for_the_token_keeps_its_distance(visit_of: Callable[..., Visit], guarded: Running) -> None:
-    visit = visit_of(guarded, viewport={"width": 380, "height": 800})
+def test_the_form_for_the_token_keeps_its_distance(visit_again: Callable[..., Visit], guarded: Running) -> None:
+    visit = visit_again(guarded)
+    visit.page.set_viewport_size({"width": 380, "height": 800})
     visit.page.goto(guarded.url)
     field = visit.page.get_by_label("This server needs a token")
     expect(field).to_be_focused()
@@ -57,28 +57,30 @@ def test_the_form_for_the_token_keeps_its_distance(visit_of: Callable[..., Visit
     assert own["y"] + own["height"] + ring <= help_["y"], "the ring of the focus lies on the text"
 
 
-def test_a_stream_that_is_refused_is_told_beside_its_button(visit_of: Callable[..., Visit], guarded: Running) -> None:
-    visit = visit_of(guarded)
-    visit.page.add_init_script(f"sessionStorage.setItem('earmark-token', {json.dumps(TOKEN)})")
+@pytest.fixture
+def let_in(visit_again: Callable[..., Visit], guarded: Running) -> Visit:
+    """Return the page of `guarded` in a tab in which the token was given before."""
+    visit = visit_again(guarded)
+    visit.page.goto(f"{guarded.url}/static/icon.svg")
+    visit.evaluate("(token) => sessionStorage.setItem('earmark-token', token)", TOKEN)
     visit.open()
-    visit.page.get_by_role("button", name="Listen live").click()
-    expect(visit.page.locator("#listen-error")).to_contain_text("0 streams are open")
-    expect(visit.page.locator("#choose-error")).to_be_empty()
+    return visit
 
 
-def test_too_large_a_file_is_refused_before_it_is_sent(
-    visit_of: Callable[..., Visit], guarded: Running, tmp_path: Path
-) -> None:
-    visit = visit_of(guarded)
-    visit.page.add_init_script(f"sessionStorage.setItem('earmark-token', {json.dumps(TOKEN)})")
-    visit.open()
+def test_a_stream_that_is_refused_is_told_beside_its_button(let_in: Visit) -> None:
+    let_in.page.get_by_role("button", name="Listen live").click()
+    expect(let_in.page.locator("#listen-error")).to_contain_text("0 streams are open")
+    expect(let_in.page.locator("#choose-error")).to_be_empty()
+
+
+def test_too_large_a_file_is_refused_before_it_is_sent(let_in: Visit, tmp_path: Path) -> None:
     large = tmp_path / "large.wav"
     large.write_bytes(bytes(2 * 2**20))
-    visit.drop(large)
-    expect(visit.page.locator("#choose-error")).to_contain_text(
+    let_in.drop(large)
+    expect(let_in.page.locator("#choose-error")).to_contain_text(
         "large.wav: It has 2 MiB, and this server takes 0.6 MiB."
     )
-    assert not any("/v1/timeline" in address for address in visit.addresses)
+    assert not any("/v1/timeline" in address for address in let_in.addresses)
 
 
 def test_an_empty_file_is_refused_before_it_is_sent(visit: Visit, tmp_path: Path) -> None:
@@ -120,14 +122,12 @@ def test_what_was_shown_stays_when_another_file_is_bad(visit: Visit, tmp_path: P
 
 
 def test_an_error_ends_all_that_is_sent(visit: Visit, tmp_path: Path) -> None:
-    ended: list[str] = []
-    visit.page.on("requestfailed", lambda request: ended.append(request.url))
     visit.page.route("**/v1/classify*", lambda route: None)  # it is never answered
     text = tmp_path / "letter.wav"
     text.write_text("There is no sound in here.")
-    visit.drop(text)
-    expect(visit.page.locator("#choose-error")).to_contain_text("letter.wav: ")
-    visit.until(lambda: any("/v1/classify" in url for url in ended))
+    with visit.page.expect_event("requestfailed", lambda request: "/v1/classify" in request.url):
+        visit.drop(text)
+        expect(visit.page.locator("#choose-error")).to_contain_text("letter.wav: ")
     expect(visit.page.locator("#busy")).to_be_hidden()
 
 
@@ -151,10 +151,10 @@ def test_what_is_told_of_an_upload_after_an_error_is_not_shown(visit: Visit) -> 
 
 
 def test_a_server_that_is_gone_is_told_in_words(
-    visit_of: Callable[..., Visit], tiny_model: Path, recording: Path
+    visit_again: Callable[..., Visit], tiny_model: Path, recording: Path
 ) -> None:
     with serving([tiny_model]) as running:
-        visit = visit_of(running)
+        visit = visit_again(running)
         visit.open()
     visit.drop(recording)
     expect(visit.page.locator("#choose-error")).to_contain_text("The server does not answer.")
@@ -172,18 +172,20 @@ def test_a_long_upload_shows_how_far_it_is_and_can_be_stopped(visit: Visit, reco
     expect(visit.page.get_by_role("progressbar")).to_be_visible()
     visit.page.get_by_role("button", name="Stop", exact=True).click()
     expect(visit.page.locator("#busy")).to_be_hidden()
+    devtools.detach()  # and the network is fast again
 
 
 def test_the_keyboard_is_enough(visit: Visit, recording: Path) -> None:
     keys = visit.page.keyboard
-    visit.page.on("filechooser", lambda chooser: chooser.set_files(recording))
     keys.press("Tab")
     expect(visit.page.get_by_role("link", name="Skip to the recording")).to_be_focused()
     keys.press("Enter")
     expect(visit.page).to_have_url(f"{visit.url}/#source")
     keys.press("Tab")
     expect(visit.page.get_by_role("button", name="Choose a file")).to_be_focused()
-    keys.press("Enter")
+    with visit.page.expect_file_chooser() as chooser:
+        keys.press("Enter")
+    chooser.value.set_files(recording)
     expect(visit.page.locator("#facts")).to_contain_text("heard by")
     visit.page.locator("#skip").focus()
     expect(visit.page.locator("#skip")).to_have_text("Skip to the result")
@@ -291,8 +293,9 @@ def test_the_lanes_keep_their_scale_on_a_page_that_is_scrolled(visit: Visit, rec
     assert top >= ticks["y"] + ticks["height"] - 1, "what is scrolled to lies below the scale"
 
 
-def test_dark_and_light_follow_the_system(visit_of: Callable[..., Visit], service: Running, recording: Path) -> None:
-    visit = visit_of(service, color_scheme="dark")
+def test_dark_and_light_follow_the_system(visit_again: Callable[..., Visit], service: Running, recording: Path) -> None:
+    visit = visit_again(service)
+    visit.page.emulate_media(color_scheme="dark")
     visit.open()
     visit.hear(recording)
     corner = """() => {
@@ -324,8 +327,8 @@ def test_steps_of_loudness_are_steps_of_lightness(visit: Visit, theme: str) -> N
     assert all(step > 0 for step in steps) if theme == "dark" else all(step < 0 for step in steps)
 
 
-def test_the_description_of_the_interface_is_drawn(visit_of: Callable[..., Visit], service: Running) -> None:
-    visit = visit_of(service)
+def test_the_description_of_the_interface_is_drawn(visit_again: Callable[..., Visit], service: Running) -> None:
+    visit = visit_again(service)
     visit.page.goto(f"{service.url}/docs")
     expect(visit.page.locator(".opblock-summary-path", has_text="/v1/classify")).to_be_visible()
     assert not visit.page.locator(".errors-wrapper").count()

@@ -55,10 +55,10 @@ def test_live_sound_is_scored_as_it_comes(visit: Visit, service: Running) -> Non
 
 
 def test_what_was_heard_live_stays_when_the_service_ends(
-    visit_of: Callable[..., Visit], everyday: Path, tmp_path: Path
+    visit_again: Callable[..., Visit], everyday: Path, tmp_path: Path
 ) -> None:
     with serving([everyday]) as running:
-        visit = visit_of(running)
+        visit = visit_again(running)
         visit.open()
         visit.page.get_by_role("button", name="Listen live").click()
         expect(visit.event(NAMES[0]).first).to_be_visible()

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, ViewportSize, expect
 
 SECONDS = 1000
 PATIENCE = 60 * SECONDS  # on a slow machine; what is there sooner is not waited for
+
+VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 
 _DROP = """
 async ({name, type, text}) => {
@@ -55,6 +57,15 @@ class Visit:
         # That an answer had another status than 200 is no fault of the page: what it makes of it is tested.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.complaints.append(message.text)
+
+    def start_over(self, url: str) -> None:
+        """Make the page that another test had ready for the next, whatever was set: no more than a load is missing."""
+        self.page.unroute_all()
+        self.page.set_viewport_size(VIEWPORT)
+        self.page.emulate_media(color_scheme="null")
+        self.url = url
+        self.addresses.clear()
+        self.complaints.clear()
 
     def open(self) -> None:
         """Go to the page, and wait until it knows its models."""

@@ -24,6 +24,7 @@ MINUTES = 60
 
 def run(command: Sequence[str | Path], **options: object) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))}
+    environment["PIP_COMPILE"] = "0"  # a few modules are compiled as they are imported, not thousands as they come
     return subprocess.run(
         [str(word) for word in command],
         check=False,

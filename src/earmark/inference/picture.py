@@ -295,7 +295,7 @@ def _caption(axes: "Axes", name: str, small_print: str) -> None:
     figure: Any = axes.figure
     small = axes.set_title(small_print, loc="right", fontsize=7, color="#666666", parse_math=False)
     title = axes.set_title("", loc="left", fontsize=10, color=INK, parse_math=False)
-    figure.draw_without_rendering()  # what is left for the name, the layout says
+    figure.get_layout_engine().execute(figure)  # what is left for the name, the layout says
     left, right, margin = axes.bbox.x0, axes.bbox.x1, figure.dpi * _TITLE_GAP_INCHES
     room = right - left - margin - small.get_window_extent().width
     if _shorten(title, name, room) >= min(len(name), _NAME_LETTERS):
@@ -306,9 +306,9 @@ def _caption(axes: "Axes", name: str, small_print: str) -> None:
     title.set_text(f"{title.get_text()}\n ")
 
 
-def _settle(figure: "Figure") -> None:
+def _settle(figure: Any) -> None:
     """Lay the axes out for good, rounded: the layout's last decimals are not the same each time."""
-    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         axes.set_position(np.round(axes.get_position().bounds, 6).tolist())

@@ -1,7 +1,10 @@
 """What the tests of exports share: models of every recipe, a converter that stays loaded, files made once."""
 
 import importlib.util
+import json
 import multiprocessing
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -9,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from earmark.errors import DownloadError
 from earmark.export import conversion
 from earmark.export.export import export
 from earmark.export.outcome import Export
+from earmark.export.web import write_web
+from earmark.export.webruntime import PACKAGE, VERSION, web_runtime
 from tests.export.exports import MODELS, LoadedConverter, Made, Workshop, twin_toy, use_twins
 
 Exporting = Callable[..., Export]
@@ -81,3 +87,41 @@ def tflites(
         return done[name, precision]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache with the runtime in it, which the user's own npm has fetched, or skip."""
+    folder = tmp_path_factory.getbasetemp() / "web-cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EARMARK_CACHE", str(folder))
+        try:
+            runtime = web_runtime()
+        except DownloadError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
+    assert runtime.folder.is_relative_to(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the package as npm installs it, as far as a page needs it."""
+    folder = tmp_path_factory.mktemp("project") / "node_modules" / PACKAGE
+    shutil.copytree(cache / "runtimes" / f"{PACKAGE}-{VERSION}", folder / "dist")
+    (folder / "package.json").write_text(json.dumps({"name": PACKAGE, "version": VERSION}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_page(installed: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "page"
+    write_web(tiny_model, folder, runtime=installed)
+    return folder
+
+
+@pytest.fixture
+def node() -> None:
+    if shutil.which("node") is None:
+        pytest.skip("no node on the PATH")

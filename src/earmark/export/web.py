@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
+from earmark.audio.browser import page_files
 from earmark.errors import ModelFormatError, OutputError, VerificationError
 from earmark.export.webnode import NodeBackend
 from earmark.export.webruntime import BINARY, SCRIPT, SHA256, VERSION, WebRuntime, web_runtime
@@ -27,7 +28,7 @@ _NOT_OF_THE_PAGE = {"README.txt", "runtime-licence.txt", "verify.mjs"}
 
 _HEARING = (
     *("classify.js", "decode.js", "resample.js", "stream.js", "engine.js", "worker.js", "source.js"),
-    *("microphone.js", "microphone-worklet.js"),
+    *("drops.js", "microphone.js", "microphone-worklet.js"),
 )
 """What makes answers of sound; the rest of the page anyone may change."""
 
@@ -118,7 +119,8 @@ def require_own_scripts(folder: Path) -> None:
 
     A runtime of another version than the one that earmark knows is taken as it is: it was given by hand.
     """
-    digests = {name: hashlib.sha256(_page_file(name).read_bytes()).hexdigest() for name in _HEARING}
+    own = _page_files()
+    digests = {name: hashlib.sha256(own[name].read_bytes()).hexdigest() for name in _HEARING}
     version = folder / "runtime" / "VERSION.txt"
     if version.is_file() and version.read_text(encoding="utf-8", errors="replace") == _version_line(VERSION):
         digests |= {f"runtime/{_SCRIPT}": SHA256[SCRIPT], f"runtime/{_BINARY}": SHA256[BINARY]}
@@ -185,9 +187,9 @@ def _made_whole(folder: Path) -> Iterator[Path]:
 
 def _write_page(folder: Path, card: ModelCard, runtime: WebRuntime) -> None:
     """Write the page's own files, and the two that say what the folder is: to people, and to Node."""
-    for file in files("earmark.export").joinpath("webpage").iterdir():
-        if file.is_file() and file.name not in _NOT_OF_THE_PAGE:
-            (folder / file.name).write_bytes(file.read_bytes())
+    for name, file in _page_files().items():
+        if name not in _NOT_OF_THE_PAGE:
+            (folder / name).write_bytes(file.read_bytes())
     facts = {
         "name": card.name,
         "version": card.version,
@@ -212,8 +214,8 @@ def _write_runtime(folder: Path, runtime: WebRuntime) -> None:
 
 
 def _text(name: str) -> str:
-    return _page_file(name).read_text(encoding="utf-8")
+    return _page_files()[name].read_text(encoding="utf-8")
 
 
-def _page_file(name: str) -> Traversable:
-    return files("earmark.export").joinpath("webpage", name)
+def _page_files() -> dict[str, Traversable]:
+    return page_files(files("earmark.export").joinpath("webpage"))

@@ -14,6 +14,8 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Header, HTTPException, Response
 
+from earmark.audio.browser import page_files
+
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
@@ -93,7 +95,7 @@ async def static(name: str, known_tag: KnownTag = None) -> Response:
 @cache
 def _assets() -> dict[str, Asset]:
     """Read all files of the pages, by name."""
-    own = {item.name: item for item in files("earmark.service").joinpath("static").iterdir() if item.is_file()}
+    own = page_files(files("earmark.service").joinpath("static"))
     swagger = {name: _swagger_folder().joinpath(name) for name in _SWAGGER_FILES}
     return {name: _asset(name, item.read_bytes()) for name, item in (own | swagger).items()}
 

@@ -1,5 +1,6 @@
 /** Where sound comes from: chosen, dropped, or heard live; how far it is, and what is wrong with it. */
 
+import { listenForDrops } from "./drops.js";
 import { byId } from "./element.js";
 import { clock } from "./timeline.js";
 
@@ -15,7 +16,11 @@ export class Source extends EventTarget {
     this.input.addEventListener("change", () => this.#take(this.input.files));
     byId("listen").addEventListener("click", () => this.#fire(this.isListening ? "stop" : "listen"));
     byId("stop").addEventListener("click", () => this.#fire("stop"));
-    this.#listenForDrops();
+    listenForDrops(
+      byId("drop"),
+      () => this.isReady && !this.isListening,
+      (files) => this.#take(files),
+    );
   }
 
   /** Say what is wrong, beside what caused it. @param {"load" | "choose" | "listen"} place */
@@ -70,22 +75,5 @@ export class Source extends EventTarget {
   #take(files) {
     if (files.length && this.isReady && !this.isListening) this.#fire("file", files[0]);
     this.input.value = ""; // so that the same file can be chosen again
-  }
-
-  #listenForDrops() {
-    const cover = byId("drop");
-    const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
-    const show = (isShown) => (event) => {
-      if (!holdsFiles(event)) return;
-      event.preventDefault();
-      cover.classList.toggle("shown", isShown && this.isReady && !this.isListening);
-    };
-    window.addEventListener("dragenter", show(true));
-    window.addEventListener("dragover", show(true));
-    window.addEventListener("dragleave", (event) => event.relatedTarget === null && show(false)(event));
-    window.addEventListener("drop", (event) => {
-      show(false)(event);
-      if (holdsFiles(event)) this.#take(event.dataTransfer.files);
-    });
   }
 }

@@ -1,5 +1,6 @@
 /** Where a recording comes from: dropped, chosen, recorded, heard live; how far it is, and what is wrong with it. */
 
+import { listenForDrops } from "./drops.js";
 import { byId } from "./element.js";
 import { clock } from "./time.js";
 
@@ -21,7 +22,11 @@ export class Source extends EventTarget {
       button.addEventListener("click", () => this.#fire(this.capturing === name ? "finish" : name));
     }
     this.capturing = null;
-    this.#listenForDrops();
+    listenForDrops(
+      byId("drop"),
+      () => !this.capturing,
+      (files) => this.#take(files),
+    );
   }
 
   /** Say what is wrong, beside what caused it. @param {"choose" | "record" | "listen"} place */
@@ -83,22 +88,5 @@ export class Source extends EventTarget {
     );
     this.#fire("file", file);
     this.input.value = ""; // so that the same file can be chosen again
-  }
-
-  #listenForDrops() {
-    const cover = byId("drop");
-    const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
-    const show = (isShown) => (event) => {
-      if (!holdsFiles(event)) return;
-      event.preventDefault();
-      cover.classList.toggle("shown", isShown && !this.capturing);
-    };
-    window.addEventListener("dragenter", show(true));
-    window.addEventListener("dragover", show(true));
-    window.addEventListener("dragleave", (event) => event.relatedTarget === null && show(false)(event));
-    window.addEventListener("drop", (event) => {
-      show(false)(event);
-      if (holdsFiles(event)) this.#take(event.dataTransfer.files);
-    });
   }
 }

@@ -25,7 +25,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 demo: $(READY) ## Label a minute of sound that the demo makes itself; writes demo/demo.html
 	$(BIN)/earmark demo
 
-# Workers share the cores: with threads of their own, PyTorch's would wait for one another.
+# Workers share the cores: with threads of their own, PyTorch's would wait for one another. Tests wait as well, for
+# services and browsers, so one worker more than there are cores keeps these busy.
 test: $(READY) ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal
 

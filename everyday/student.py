@@ -155,7 +155,7 @@ def _lesson_of(pool: Pool, batch: NDArray[np.int64], teacher: Teacher, geometry:
 def _loss(network: Network, projection: nn.Linear, inputs: Tensor, wanted: _Wanted, lesson: Lesson) -> Tensor:
     """Return the loss of a batch: of clips, of frames, and the distance to the teacher's embeddings."""
     network.train()
-    # Where the processor multiplies no bfloat16, it takes six times as long as float32.
+    # A processor that does not multiply bfloat16 itself takes many times as long for it as for float32.
     with torch.autocast("cpu", torch.bfloat16, enabled=chosen_precision("auto", "cpu") == "bf16-mixed"):
         embeddings = network.embed(inputs)
         prediction, matched = network.predict(embeddings), projection(embeddings)

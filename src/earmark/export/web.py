@@ -105,7 +105,7 @@ def verify_web(folder: str | os.PathLike[str]) -> Verification:
         If its card cannot be read, or has no test vectors.
     VerificationError
         If an output is missing, of another size, or differs by more than the card's tolerance; if a weight was changed,
-        ``card.json`` is not the card inside the model, or ``classify.js`` or the runtime are not what was written.
+        ``card.json`` is not the card inside the model, or a script that hears or the runtime is not what was written.
     """
     backend = NodeBackend(Path(folder))
     require_own_scripts(Path(folder))
